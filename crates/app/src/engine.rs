@@ -1,0 +1,52 @@
+//! The other side of the contract: what drives a handler.
+
+use base::{ConnId, Instant};
+
+use crate::Handler;
+
+/// Drives a [`Handler`] over all connections of one shard.
+///
+/// The caller's loop is: read the clock, [`Engine::turn`], deliver messages, [`Engine::park`].
+pub trait Engine<H: Handler> {
+    /// What makes the engine as a whole unable to go on. What befalls one connection is told to
+    /// the handler, never returned here.
+    type Error;
+
+    /// Does a bounded amount of work and says how many events it handled; zero when there is
+    /// nothing to do until [`Engine::deadline`] or something arrives.
+    ///
+    /// # Errors
+    /// When the engine cannot go on.
+    fn turn(&mut self, now: Instant, app: &mut H) -> Result<u32, Self::Error>;
+
+    /// Delivers a wake to a connection. Stale identifiers are ignored.
+    fn wake(&mut self, now: Instant, id: ConnId, app: &mut H);
+
+    /// Stops accepting, closes idle connections and asks every other one to finish
+    /// ([`Handler::drain`]).
+    fn drain(&mut self, now: Instant, app: &mut H);
+
+    /// Ends every connection that is left, with [`End::Shutdown`](crate::End::Shutdown).
+    fn shut_down(&mut self, now: Instant, app: &mut H);
+
+    /// Connections open now.
+    fn connections(&self) -> u32;
+
+    /// When the next timer runs out, if one is running.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Sleeps until something arrives, `until` has come, or the engine's alarm is rung from
+    /// another thread. Returns at once when work is already waiting.
+    ///
+    /// # Errors
+    /// When the engine cannot go on.
+    fn park(&mut self, until: Option<Instant>) -> Result<(), Self::Error>;
+}
+
+/// Sends wakes to connections, from any thread. One serves the whole process: it finds the shard
+/// by [`ConnId::shard`].
+pub trait Wake: Send + Sync {
+    /// Has [`Handler::wake`] called for `id` soon, on its own shard. Wakes of a connection that is
+    /// over are dropped there.
+    fn wake(&self, id: ConnId);
+}

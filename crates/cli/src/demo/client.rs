@@ -1,0 +1,281 @@
+//! What the clients do: open connections, ask over some of them, and measure. Invariant: between
+//! two steps nothing is under way.
+
+use std::fmt;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use app::{Counter, Counters, Engine};
+use base::{ConnId, Instant, Prng};
+use hdrhistogram::Histogram;
+use stack::port::MemPort;
+use stack::{ConnectError, Native, ReserveError};
+
+use super::crowd::{Call, Crowd};
+use super::memory;
+use super::network::Network;
+use super::polling::Polling;
+use super::server::Figures;
+
+/// Connections being opened at once.
+const OPENING: u32 = 256;
+/// Requests under way at once at full load: as few as keep both ends busy.
+const ASKING: u32 = 128;
+/// Requests under way at once at a given rate, at most: fewer than the client has working blocks.
+const ASKING_MOST: u32 = 512;
+/// Requests begun between two turns, at most.
+const ASKED_A_TURN: u32 = 32;
+/// How long the cost of a packet is measured for, and what passes unmeasured before.
+const MEASURED: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(100);
+/// After this long without an answer something is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client shard has to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Connections to open.
+    pub connections: u32,
+    /// Numbers of connections, ascending, at which the cost of a packet is measured, the last
+    /// being all of them.
+    pub steps: Vec<u32>,
+    /// How long requests are sent at the end.
+    pub time: Duration,
+    /// Requests a second then; none: as many as are answered.
+    pub rate: Option<f64>,
+}
+
+/// What a client shard does now, for the display.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// Connections opened.
+    pub opened: Counter,
+    /// Requests answered.
+    pub answered: Counter,
+    /// 1 once all connections are open and requests are sent over them.
+    pub asking: Counter,
+}
+
+/// What a client shard found.
+#[derive(Debug)]
+pub struct Findings {
+    /// Time it took to open all connections and have a request answered on each.
+    pub opening: Duration,
+    /// What each step said.
+    pub costs: Vec<f64>,
+    /// The requests at the end.
+    pub asked: Asked,
+    /// From when a request was due to its answer, in nanoseconds.
+    pub latencies: Histogram<u64>,
+    /// Connections that could not be opened or broke.
+    pub lost: u32,
+    /// Bytes of memory resident while everything was open, of the whole process.
+    pub resident: u64,
+}
+
+/// A time of asking, as counted at both ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// How long it was.
+    pub time: Duration,
+    /// Requests answered.
+    pub requests: u64,
+    /// Packets that the server took and sent.
+    pub packets: u64,
+    /// Nanoseconds that the server spent on that.
+    pub busy: u64,
+}
+
+/// The clients got no answer for a long time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stalled {
+    opened: u32,
+    waiting: u32,
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "with {} connections open, {} got no answer for {} s, which is a fault of crore's own",
+            self.opened,
+            self.waiting,
+            PATIENCE.as_secs()
+        )
+    }
+}
+
+/// A client shard.
+pub struct Client {
+    engine: Native<MemPort, Call>,
+    crowd: Crowd,
+    figures: Arc<Figures>,
+    board: Arc<Board>,
+    polling: Polling,
+    prng: Prng,
+    picked: Vec<ConnId>,
+    /// Connections begun.
+    begun: u32,
+    /// When the last answer came, and how many there were then.
+    progress: (Instant, u64),
+}
+
+impl Client {
+    pub fn new(
+        port: MemPort,
+        network: &Network,
+        figures: Arc<Figures>,
+        board: Arc<Board>,
+    ) -> Result<Self, ReserveError> {
+        let now = shard::time::now();
+        let counters = Arc::new(Counters::default());
+        Ok(Self {
+            engine: Native::new(port, &network.client(), counters, now)?,
+            crowd: Crowd::new(network.connections),
+            figures,
+            board,
+            polling: Polling::default(),
+            prng: Prng::new(1),
+            picked: Vec::with_capacity(ASKED_A_TURN as usize),
+            begun: 0,
+            progress: (now, 0),
+        })
+    }
+
+    /// Does all of the plan. `together` is where the shards wait for each other before the last
+    /// part.
+    pub fn run(mut self, plan: &Plan, together: &Barrier) -> Result<Findings, Stalled> {
+        let found = self.open_and_measure(plan);
+        together.wait();
+        let (opening, costs) = found?;
+        self.board.asking.set(1);
+        self.crowd.latencies = Some(Crowd::histogram());
+        let asked = self.ask(plan.time, plan.rate)?;
+        let latencies = self.crowd.latencies.take().unwrap_or_else(Crowd::histogram);
+        let lost = self.crowd.failed + self.crowd.lost;
+        Ok(Findings { opening, costs, asked, latencies, lost, resident: memory::resident() })
+    }
+
+    fn open_and_measure(&mut self, plan: &Plan) -> Result<(Duration, Vec<f64>), Stalled> {
+        // One by itself, for which each end asks who its neighbour is: packets beyond what may wait
+        // for the answer would be lost.
+        self.open(1)?;
+        let (mut opening, mut costs) = (Duration::ZERO, Vec::new());
+        for step in &plan.steps {
+            let start = shard::time::now();
+            self.open(*step)?;
+            opening += shard::time::now().since(start);
+            self.ask(WARM_UP, None)?;
+            let asked = self.ask(MEASURED, None)?;
+            costs.push(asked.busy as f64 / asked.packets.max(1) as f64);
+        }
+        Ok((opening, costs))
+    }
+
+    /// Opens connections until there are `target`, and has a request answered on each.
+    fn open(&mut self, target: u32) -> Result<(), Stalled> {
+        self.crowd.interval = 0;
+        while self.begun < target || self.waiting() > 0 {
+            let now = shard::time::now();
+            self.crowd.due = now.as_nanos();
+            let room =
+                OPENING.saturating_sub(self.waiting()).min(target.saturating_sub(self.begun));
+            for _ in 0..room {
+                let (client, server) = Network::ends(self.begun);
+                match self.engine.connect(now, client, server) {
+                    Ok(_) => self.begun += 1,
+                    // Blocks come back as acknowledgments go out.
+                    Err(ConnectError::Full) => break,
+                    Err(ConnectError::InUse | ConnectError::LocalAddress) => {
+                        self.begun += 1;
+                        self.crowd.failed += 1;
+                    }
+                }
+            }
+            self.turn(now)?;
+        }
+        Ok(())
+    }
+
+    /// Connections that are being opened or wait for an answer.
+    fn waiting(&self) -> u32 {
+        let known = self.crowd.ids.len() as u32 + self.crowd.failed;
+        self.begun.saturating_sub(known) + self.crowd.under_way
+    }
+
+    /// Asks over connections picked at random for a time, and waits for the answers.
+    fn ask(&mut self, time: Duration, rate: Option<f64>) -> Result<Asked, Stalled> {
+        let start = shard::time::now();
+        let before = self.figures();
+        self.crowd.due = start.as_nanos();
+        self.crowd.interval = rate.map_or(0, |rate| (1e9 / rate) as u64);
+        let end = start + time;
+        let mut now = start;
+        while now < end {
+            let count = match rate {
+                None => ASKING.saturating_sub(self.crowd.under_way),
+                Some(_) => self.due(now),
+            };
+            self.pick(count.min(ASKED_A_TURN));
+            if rate.is_none() {
+                self.crowd.due = now.as_nanos();
+            }
+            self.engine.wake_all(now, &self.picked, &mut self.crowd);
+            self.turn(now)?;
+            now = shard::time::now();
+        }
+        while self.crowd.under_way > 0 {
+            now = shard::time::now();
+            self.turn(now)?;
+        }
+        let after = self.figures();
+        Ok(Asked {
+            time: now.since(start),
+            requests: after.requests - before.requests,
+            packets: after.packets - before.packets,
+            busy: after.busy - before.busy,
+        })
+    }
+
+    /// Requests that are due at a given rate.
+    fn due(&self, now: Instant) -> u32 {
+        let late = (now.as_nanos() + self.crowd.interval).saturating_sub(self.crowd.due);
+        let due = late / self.crowd.interval.max(1);
+        let most = ASKING_MOST.saturating_sub(self.crowd.under_way);
+        u32::try_from(due).unwrap_or(u32::MAX).min(most)
+    }
+
+    fn pick(&mut self, count: u32) {
+        let ids = &self.crowd.ids;
+        self.picked.clear();
+        for _ in 0..count {
+            // No more than fit a u32.
+            let place = self.prng.below(ids.len() as u32);
+            self.picked.extend(ids.get(place as usize));
+        }
+    }
+
+    fn turn(&mut self, now: Instant) -> Result<(), Stalled> {
+        let Ok(events) = self.engine.turn(now, &mut self.crowd);
+        self.polling.after(events);
+        let (last, answered) = self.progress;
+        if self.crowd.answered != answered || self.waiting() == 0 {
+            self.progress = (now, self.crowd.answered);
+            self.board.opened.set(self.crowd.ids.len() as u64);
+            self.board.answered.set(self.crowd.answered);
+        } else if now.since(last) > PATIENCE {
+            let opened = self.crowd.ids.len() as u32;
+            return Err(Stalled { opened, waiting: self.waiting() });
+        }
+        Ok(())
+    }
+
+    fn figures(&self) -> Asked {
+        Asked {
+            time: Duration::ZERO,
+            requests: self.crowd.answered,
+            packets: self.figures.packets.get(),
+            busy: self.figures.busy.get(),
+        }
+    }
+}

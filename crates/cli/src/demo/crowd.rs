@@ -1,0 +1,123 @@
+//! The clients: a handler in the client role, for all connections of one shard. It asks once when a
+//! connection opens and again whenever the connection is woken. Invariant: a connection has at most
+//! one request under way, and `under_way` counts those that have.
+
+use app::{Cx, End, Handler, Step};
+use base::{ConnId, Instant};
+use hdrhistogram::Histogram;
+
+/// What the server answers with.
+pub const ANSWER: &str = "One of ten million.\n";
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
+const GOOD: &[u8] = b"HTTP/1.1 200 ";
+
+/// The longest latency told apart from longer ones.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// What a client remembers of its connection.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Call {
+    /// When the request under way was due, in nanoseconds; zero while none is.
+    due: u64,
+    opened: bool,
+}
+
+/// All clients of one shard.
+#[derive(Debug)]
+pub struct Crowd {
+    /// Connections that have been open.
+    pub ids: Vec<ConnId>,
+    /// Requests without an answer yet.
+    pub under_way: u32,
+    /// Requests answered.
+    pub answered: u64,
+    /// Connections that could not be opened.
+    pub failed: u32,
+    /// Connections that broke, or were answered otherwise than they should have been.
+    pub lost: u32,
+    /// When the next request is due, in nanoseconds, and how much later each after it.
+    pub due: u64,
+    pub interval: u64,
+    /// From when a request was due to its answer, in nanoseconds, while that is measured.
+    pub latencies: Option<Histogram<u64>>,
+}
+
+impl Crowd {
+    /// Clients that will open this many connections.
+    pub fn new(connections: u32) -> Self {
+        Self {
+            ids: Vec::with_capacity(connections as usize),
+            under_way: 0,
+            answered: 0,
+            failed: 0,
+            lost: 0,
+            due: 0,
+            interval: 0,
+            latencies: None,
+        }
+    }
+
+    /// Latencies, to within one in a thousand.
+    pub fn histogram() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are in order")
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_, Call>) -> Step {
+        if cx.out.put(REQUEST).is_err() {
+            return Step::stay();
+        }
+        cx.conn.due = self.due.max(1);
+        self.due += self.interval;
+        self.under_way += 1;
+        Step::read(0)
+    }
+}
+
+impl Handler for Crowd {
+    type Conn = Call;
+
+    fn open(&mut self, cx: &mut Cx<'_, Call>) -> Step {
+        self.ids.push(cx.id);
+        cx.conn.opened = true;
+        self.ask(cx)
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_, Call>) -> Step {
+        if cx.conn.due != 0 {
+            return Step::stay();
+        }
+        self.ask(cx)
+    }
+
+    fn data(&mut self, cx: &mut Cx<'_, Call>, rx: &[u8]) -> Step {
+        let length = GOOD.len().min(rx.len());
+        if rx[..length] != GOOD[..length] || cx.conn.due == 0 {
+            return Step::abort();
+        }
+        if !rx.ends_with(ANSWER.as_bytes()) {
+            return Step::read(0);
+        }
+        if let Some(latencies) = &mut self.latencies {
+            // Not the time of the turn: what waits in a batch waits.
+            let taken = shard::time::now().since(Instant::from_nanos(cx.conn.due));
+            let nanos = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
+            latencies.saturating_record(nanos);
+        }
+        cx.conn.due = 0;
+        self.under_way -= 1;
+        self.answered += 1;
+        Step::idle(rx.len())
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_, Call>, _: End) {
+        if !cx.conn.opened {
+            self.failed += 1;
+            return;
+        }
+        self.lost += 1;
+        if cx.conn.due != 0 {
+            self.under_way -= 1;
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `crore demo`: a server and its clients in one process, each on a stack of its own, joined by a
+//! wire of memory that carries real frames. Shows what ten million connections cost, on any machine
+//! and without being root.
+//!
+//! - [`network`] is who is where, [`server`] the one end, [`client`] and [`crowd`] the other.
+//!   Each shard polls ([`polling`]).
+//! - [`memory`] says beforehand whether it fits, [`progress`] where things are, [`report`] what
+//!   was found.
+//!
+//! Invariant: both ends pass through everything a real one does: Ethernet, ARP, IP, TCP with its
+//! options and checksums, the HTTP handler of `crore serve`.
+
+mod client;
+mod crowd;
+mod memory;
+mod network;
+mod polling;
+mod progress;
+mod report;
+mod server;
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::serve::Failure;
+use crate::settings::Problem;
+
+use client::{Board, Client, Findings, Plan, Stalled};
+use network::Network;
+use progress::{Progress, State};
+use report::{Held, Report};
+use server::{Figures, Server};
+
+/// Numbers of connections at which the cost of a packet is measured, besides all of them.
+const STEPS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// Between two looks at how far things are.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The arguments of `crore demo`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Connections to open
+    #[arg(short, long, value_name = "COUNT", default_value = "10000000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_000_000_000))]
+    connections: u32,
+
+    /// Requests a second at the end, in place of as many as are answered
+    #[arg(short, long, value_name = "RATE")]
+    rate: Option<NonZeroU32>,
+
+    /// Server shards, each with a client shard of its own
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    server_shards: u32,
+
+    /// How long requests are sent over random connections at the end
+    #[arg(short, long, value_name = "SECONDS", default_value = "10")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A server shard and its clients.
+struct Pair {
+    server: Server,
+    client: Client,
+    plan: Plan,
+    figures: Arc<Figures>,
+    board: Arc<Board>,
+}
+
+/// Shows it, and prints the results on standard output.
+///
+/// # Errors
+/// When memory does not suffice, or something broke.
+pub fn demo(options: &Options) -> Result<(), Failure> {
+    let connections = options.connections;
+    let shards = options.server_shards.min(connections);
+    memory::check(connections, shards)?;
+    let pairs = pairs(options, shards)?;
+    let (figures, boards): (Vec<_>, Vec<_>) =
+        pairs.iter().map(|pair| (Arc::clone(&pair.figures), Arc::clone(&pair.board))).unzip();
+    let time = Duration::from_secs(u64::from(options.seconds));
+    let mut progress = Progress::new(u64::from(connections), time);
+    let findings = run(pairs, || progress.tell(state(&boards)));
+    progress.end();
+    let findings = findings.map_err(|stalled| broken(&stalled.to_string()))?;
+    let held = Held {
+        connections: figures.iter().map(|figures| figures.connections.get()).sum(),
+        server: figures.iter().map(|figures| figures.memory.get()).sum(),
+    };
+    let steps: Vec<u64> = steps(connections).into_iter().map(u64::from).collect();
+    let report = Report::new(&steps, &findings, held);
+    if options.json {
+        let json = serde_json::to_string_pretty(&report);
+        println!("{}", json.map_err(|error| broken(&error.to_string()))?);
+    } else {
+        print!("{report}");
+    }
+    match findings.iter().map(|found| found.lost).sum() {
+        0 => Ok(()),
+        lost => Err(broken(&format!("{lost} connections broke, which is a fault of crore's own"))),
+    }
+}
+
+/// The numbers of connections at which the cost of a packet is measured.
+fn steps(connections: u32) -> Vec<u32> {
+    STEPS.into_iter().filter(|&step| step < connections).chain([connections]).collect()
+}
+
+/// Makes all shards, which reserves their memory.
+fn pairs(options: &Options, shards: u32) -> Result<Vec<Pair>, Failure> {
+    // The first ones take one more each where it does not come out even.
+    let share =
+        |count: u32, shard: u32| (count / shards + u32::from(shard < count % shards)).max(1);
+    let all = options.connections;
+    let rate = options.rate.map(|rate| f64::from(rate.get()) / f64::from(shards));
+    let pair = |shard| {
+        let connections = share(all, shard);
+        let plan = Plan {
+            connections,
+            steps: steps(all).into_iter().map(|step| share(step, shard)).collect(),
+            time: Duration::from_secs(u64::from(options.seconds)),
+            rate,
+        };
+        Pair::new(plan).map_err(|error| broken(&error.to_string()))
+    };
+    (0..shards).map(pair).collect()
+}
+
+impl Pair {
+    fn new(plan: Plan) -> Result<Self, stack::ReserveError> {
+        let network = Network::new(plan.connections);
+        let (near, far) = Network::wire()?;
+        let (figures, board) = (Arc::new(Figures::default()), Arc::new(Board::default()));
+        let server = Server::new(far, &network, Arc::clone(&figures))?;
+        let client = Client::new(near, &network, Arc::clone(&figures), Arc::clone(&board))?;
+        Ok(Self { server, client, plan, figures, board })
+    }
+}
+
+/// Runs all shards to the end of the clients' plans, calling `look` now and then.
+fn run(pairs: Vec<Pair>, mut look: impl FnMut()) -> Result<Vec<Findings>, Stalled> {
+    let (stop, together) = (AtomicBool::new(false), Barrier::new(pairs.len()));
+    let mut cpus = shard::cpu::assign(2 * pairs.len()).into_iter();
+    let mut pin = move || {
+        let cpu = cpus.next().flatten();
+        // Where the kernel refuses, the scheduler places the thread.
+        move || cpu.is_some_and(shard::cpu::pin)
+    };
+    thread::scope(|scope| {
+        let (stop, together) = (&stop, &together);
+        let mut clients = Vec::new();
+        for Pair { server, client, plan, .. } in pairs {
+            let (pin_server, pin_client) = (pin(), pin());
+            scope.spawn(move || {
+                pin_server();
+                server.run(stop)
+            });
+            clients.push(scope.spawn(move || {
+                pin_client();
+                client.run(&plan, together)
+            }));
+        }
+        while !clients.iter().all(thread::ScopedJoinHandle::is_finished) {
+            look();
+            thread::sleep(LOOK);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let join =
+            |client: thread::ScopedJoinHandle<'_, _>| client.join().expect("it does not panic");
+        clients.into_iter().map(join).collect()
+    })
+}
+
+fn state(boards: &[Arc<Board>]) -> State {
+    State {
+        opened: boards.iter().map(|board| board.opened.get()).sum(),
+        answered: boards.iter().map(|board| board.answered.get()).sum(),
+        asking: boards.iter().all(|board| board.asking.get() > 0),
+    }
+}
+
+fn broken(what: &str) -> Failure {
+    Failure::ended(Problem::unplaced(what))
+}

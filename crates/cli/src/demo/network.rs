@@ -1,0 +1,127 @@
+//! The network between the two ends: addresses, and what each end is built with. Invariant: no two
+//! connections have the same ends, and both ends hold exactly as many as are asked for.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use base::{Limits, SipKey};
+use stack::port::{Caps, MemPort};
+use stack::tcp::{self, Key};
+use stack::wire::ethernet::Mac;
+use stack::{Config, Listener, Route, Secrets};
+
+/// Where the server listens.
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+/// The router that all clients are behind, as the server sees them. The client end answers for it.
+const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+/// The first client; the others follow it.
+const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
+/// Ports that each client connects from, and the first of them.
+const PORTS: u32 = 50_000;
+const FIRST_PORT: u16 = 10_000;
+
+/// Bytes that the wire holds in each direction: what fits a second-level cache with room to spare.
+pub const WIRE_BYTES: usize = 256 << 10;
+
+/// Working blocks of the server: more than the client can have under way, so that it is never in
+/// want of them.
+const SERVER_WORKING: u32 = 4_096;
+/// Working blocks of the client. When three of four are taken, those that only hold an
+/// acknowledgment back send it and rest, so this bounds what is awake at the server too, to what a
+/// second-level cache holds.
+const CLIENT_WORKING: u32 = 1_024;
+/// Packet buffers of each end: several batches.
+const FRAMES: u32 = 512;
+
+/// One server shard and one client shard's way to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// How many connections there are to be.
+    pub connections: u32,
+}
+
+impl Network {
+    pub const fn new(connections: u32) -> Self {
+        Self { connections }
+    }
+
+    /// Both ends of the wire, the client's first.
+    pub fn wire() -> Result<(MemPort, MemPort), stack::ReserveError> {
+        MemPort::pair(WIRE_BYTES, Caps::ETHERNET)
+    }
+
+    /// The ends of a connection, the client's first.
+    pub fn ends(number: u32) -> (SocketAddr, SocketAddr) {
+        let client = Ipv4Addr::from_bits(FIRST_CLIENT.to_bits() + number / PORTS);
+        // Below 10,000 + 50,000.
+        let port = FIRST_PORT + (number % PORTS) as u16;
+        (SocketAddr::new(IpAddr::V4(client), port), SERVER)
+    }
+
+    pub fn server(&self) -> Config {
+        let on_link = Route { prefix: SERVER.ip(), length: 24, gateway: None };
+        let clients = Route { prefix: IpAddr::V4(FIRST_CLIENT), length: 8, gateway: Some(ROUTER) };
+        Config {
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            addresses: vec![SERVER.ip()],
+            routes: vec![on_link, clients],
+            listeners: vec![Listener { address: None, port: SERVER.port() }],
+            ..self.common(SERVER_WORKING)
+        }
+    }
+
+    pub fn client(&self) -> Config {
+        let clients = self.connections.div_ceil(PORTS);
+        let first = FIRST_CLIENT.to_bits();
+        let addresses = (first..first + clients).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        Config {
+            mac: Mac([2, 0, 0, 0, 0, 2]),
+            addresses: addresses.chain([ROUTER]).collect(),
+            routes: vec![Route { prefix: SERVER.ip(), length: 24, gateway: None }],
+            listeners: Vec::new(),
+            ..self.common(CLIENT_WORKING)
+        }
+    }
+
+    fn common(&self, working: u32) -> Config {
+        Config {
+            shard: 0,
+            mac: Mac([0; 6]),
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            listeners: Vec::new(),
+            limits: Limits { connections: self.connections, ..Limits::default() },
+            working,
+            buffers: working,
+            frames: FRAMES,
+            tcp: tcp::Config::default(),
+            secrets: Secrets {
+                flows: SipKey::new([secret(), secret()]),
+                sequence: Key([secret(), secret()]),
+                cookies: Key([secret(), secret()]),
+            },
+        }
+    }
+}
+
+/// A number from the operating system's entropy, by way of the standard library's own use of it.
+fn secret() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Network, PORTS};
+
+    #[test]
+    fn every_connection_has_ends_of_its_own_and_a_client_that_exists() {
+        let count = 3 * PORTS + 7;
+        let addresses: HashSet<_> = Network::new(count).client().addresses.into_iter().collect();
+        let ends: HashSet<_> = (0..count).map(Network::ends).collect();
+        assert_eq!(ends.len(), count as usize);
+        assert!(ends.iter().all(|(client, _)| addresses.contains(&client.ip())));
+    }
+}

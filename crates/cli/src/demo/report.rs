@@ -1,0 +1,173 @@
+//! What was found, as a table for people and as JSON for programs. Invariant: the names in the JSON
+//! do not change, and every number in it was measured in this run.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::serve::capacity::{self, KERNEL_BYTES};
+
+use super::client::Findings;
+
+/// What a demonstration found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Connections open at once at the end, as the server counts them.
+    pub connections: u64,
+    /// Connections opened a second, a request on each of them answered.
+    pub established_per_second: u64,
+    /// Requests answered a second, over connections picked at random.
+    pub requests_per_second: u64,
+    /// Packets that the server took and sent a second meanwhile.
+    pub packets_per_second: u64,
+    /// All memory the server holds, in bytes, divided by its connections.
+    pub server_bytes_per_connection: f64,
+    /// Resident memory of the whole process, both ends, in bytes.
+    pub rss_bytes: u64,
+    /// From when a request was due to its answer, in microseconds.
+    pub latency_us: Latency,
+    /// What a packet costs the server at full load, by connections open.
+    pub packet_cost_ns: Vec<PacketCost>,
+}
+
+/// Percentiles in microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+/// Nanoseconds that the server spends on a packet, its handler's work included.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PacketCost {
+    connections: u64,
+    ns: f64,
+}
+
+/// What the servers say of themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Connections open.
+    pub connections: u64,
+    /// Bytes the servers hold.
+    pub server: u64,
+}
+
+impl Report {
+    /// Adds up what each client shard found. `steps`: how many connections were open in all when
+    /// the cost of a packet was measured.
+    pub fn new(steps: &[u64], findings: &[Findings], held: Held) -> Self {
+        let opening = findings.iter().map(|found| found.opening).max().unwrap_or_default();
+        let mut latencies = super::crowd::Crowd::histogram();
+        for found in findings {
+            // The same bounds, so nothing is out of them.
+            let _ = latencies.add(&found.latencies);
+        }
+        let shards = findings.len() as f64;
+        let cost = |(index, connections): (usize, &u64)| PacketCost {
+            connections: *connections,
+            ns: tenths(
+                findings.iter().filter_map(|found| found.costs.get(index)).sum::<f64>() / shards,
+            ),
+        };
+        let rate = |found: &Findings, count: u64| count as f64 / found.asked.time.as_secs_f64();
+        let requests: f64 = findings.iter().map(|found| rate(found, found.asked.requests)).sum();
+        let packets: f64 = findings.iter().map(|found| rate(found, found.asked.packets)).sum();
+        Self {
+            connections: held.connections,
+            established_per_second: (held.connections as f64 / opening.as_secs_f64()) as u64,
+            requests_per_second: requests as u64,
+            packets_per_second: packets as u64,
+            server_bytes_per_connection: tenths(
+                held.server as f64 / held.connections.max(1) as f64,
+            ),
+            rss_bytes: findings.iter().map(|found| found.resident).max().unwrap_or(0),
+            latency_us: Latency::of(&latencies),
+            packet_cost_ns: steps.iter().enumerate().map(cost).collect(),
+        }
+    }
+}
+
+impl Latency {
+    fn of(latencies: &Histogram<u64>) -> Self {
+        let at = |quantile| tenths(latencies.value_at_quantile(quantile) as f64 / 1e3);
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
+    }
+}
+
+impl Report {
+    /// Name, value and what it is, line by line.
+    fn rows(&self) -> Vec<(&'static str, String, String)> {
+        let Latency { p50, p99, p999 } = self.latency_us;
+        let row = |name, value: String, note: &str| (name, value, note.to_owned());
+        let mut rows = vec![
+            row("connections", grouped(self.connections), "open at once, each used at least once"),
+            row("opened", grouped(self.established_per_second), "a second, each with a request"),
+            row("requests", grouped(self.requests_per_second), "a second, over random connections"),
+            row("packets", grouped(self.packets_per_second), "a second meanwhile, at the server"),
+            row("latency", format!("{p50:.1} µs"), "or less for half of these requests"),
+            row("", format!("{p99:.1} µs"), "or less for 99 %"),
+            row("", format!("{p999:.1} µs"), "or less for 99.9 %"),
+        ];
+        let kernel = grouped(KERNEL_BYTES);
+        rows.push((
+            "server memory",
+            format!("{:.1} B", self.server_bytes_per_connection),
+            format!("a connection, all that the server holds; Linux takes {kernel} B"),
+        ));
+        let kernel = capacity::bytes(self.connections * KERNEL_BYTES);
+        rows.push((
+            "process memory",
+            capacity::bytes(self.rss_bytes),
+            format!("with all clients; in Linux the server's end alone takes {kernel}"),
+        ));
+        for (index, cost) in self.packet_cost_ns.iter().enumerate() {
+            let name = if index == 0 { "cost of a packet" } else { "" };
+            let note = format!("at {} connections", grouped(cost.connections));
+            rows.push((name, format!("{:.1} ns", cost.ns), note));
+        }
+        rows
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value, note) in self.rows() {
+            writeln!(f, "{name:<17}{value:>12}  {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// To one decimal.
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Digits in groups of three: `10,000,000`.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_from_the_right() {
+        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (10_000_000, "10,000,000")]
+        {
+            assert_eq!(grouped(value), text);
+        }
+    }
+}

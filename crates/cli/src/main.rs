@@ -1,0 +1,61 @@
+//! The `crore` command.
+//!
+//! - [`command`] is the command line, [`settings`] what it, the environment and the file say.
+//! - [`serve`] is `crore serve`: the life of a server from its settings to its last connection.
+//! - [`demo`] is `crore demo`: a server and ten million clients in one process.
+//! - [`status`] is what a running server tells of itself over HTTP.
+//!
+//! The allocator is the system's. What an idle connection costs is a record in memory that its
+//! engine reserved, 80 bytes in all as measured, none of them from the allocator, so that another
+//! one could not make it less; what is served is kept in caches of a bounded size.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod demo;
+mod serve;
+mod settings;
+mod status;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use command::Action;
+use serve::Failure;
+
+/// The exit status when a setting is wrong, as when a flag is (clap's).
+const WRONG_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    match command::action() {
+        Ok(Action::Print(text)) => print(&text),
+        Ok(Action::Check(sources)) => end(serve::check(&sources).map(|()| {
+            let file = sources.file().map(|file| format!("{}: ", file.display()));
+            println!("{}the settings are good", file.unwrap_or_default());
+        })),
+        Ok(Action::Serve(sources)) => end(serve::serve(&sources)),
+        Ok(Action::Demo(options)) => end(demo::demo(&options)),
+        Err(problem) => end(Err(problem.into())),
+    }
+}
+
+/// Tells what went wrong, if something did.
+fn end(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    for problem in &failure.problems {
+        eprintln!("crore: {problem}");
+    }
+    if failure.wrong_setting { ExitCode::from(WRONG_SETTING) } else { ExitCode::FAILURE }
+}
+
+/// Prints `text`. Whoever closes the pipe early (`crore man | head`) has seen enough.
+fn print(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crore: cannot print: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether the memory of this machine suffices for the connections asked for. Descriptors are the
+//! library's matter; memory is a question of what else runs here, and only a program can answer it.
+
+use std::fs;
+use std::num::NonZeroU32;
+
+use crate::settings::Problem;
+
+/// What Linux holds for one idle TCP connection, in bytes: socket 2,368, socket inode 832, dentry
+/// 192, file 192, epoll item 128, and what its allocator wastes between them (measured on 6.18).
+pub const KERNEL_BYTES: u64 = 3_957;
+
+/// What crore holds for one idle connection, in bytes, at most.
+const OWN_BYTES: u64 = 128;
+
+/// The part of the memory available that connections may take, in percent: buffers, files and
+/// other programs want some.
+const USABLE_PERCENT: u64 = 90;
+
+/// Connections that the memory available now suffices for; none where the system does not say how
+/// much that is.
+pub fn connections_in_memory() -> Option<u64> {
+    Some(usable_memory()? / (KERNEL_BYTES + OWN_BYTES))
+}
+
+/// Bytes of memory that connections may take now; none where the system does not say.
+pub fn usable_memory() -> Option<u64> {
+    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text))?;
+    let group = group_available().unwrap_or(u64::MAX);
+    Some(system.min(group) / 100 * USABLE_PERCENT)
+}
+
+/// Checks that memory suffices for `asked` connections, `possible` being what
+/// [`connections_in_memory`] says.
+///
+/// # Errors
+/// When it does not. The problem has no place: the caller knows where the number came from.
+pub fn check(asked: NonZeroU32, possible: Option<u64>) -> Result<(), Problem> {
+    let Some(possible) = possible.filter(|possible| u64::from(asked.get()) > *possible) else {
+        return Ok(());
+    };
+    let needed = u64::from(asked.get()) * (KERNEL_BYTES + OWN_BYTES);
+    Err(Problem::unplaced(format!(
+        "{asked} connections need about {}, and memory suffices for {possible}",
+        bytes(needed)
+    ))
+    .advise(format!(
+        "ask for {possible} or fewer; an idle connection takes {} of the kernel's memory",
+        bytes(KERNEL_BYTES)
+    )))
+}
+
+/// A number of bytes for a person: `3.9 GiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = usize::from(unit > 0 && value < 100.0);
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
+/// `MemAvailable` of /proc/meminfo, in bytes.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// What the control group leaves (cgroup v2: `memory.max` less `memory.current`), in bytes.
+fn group_available() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let read = |name: &str| -> Option<u64> {
+        fs::read_to_string(format!("/sys/fs/cgroup{group}/{name}")).ok()?.trim().parse().ok()
+    };
+    Some(read("memory.max")?.saturating_sub(read("memory.current")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::{available, bytes, check};
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        let text = "MemTotal:       24684564 kB\nMemAvailable:       2048 kB\n";
+        assert_eq!(available(text), Some(2 << 20));
+        assert_eq!(available("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn more_than_memory_holds_is_refused_with_what_it_holds() {
+        let asked = |count| check(NonZeroU32::new(count).unwrap(), Some(1_000));
+        assert_eq!(asked(1_000), Ok(()));
+        let problem = asked(10_000_000).unwrap_err().to_string();
+        assert!(problem.contains("38.0 GiB"), "{problem}");
+        assert!(problem.contains("ask for 1000 or fewer"), "{problem}");
+        assert_eq!(check(NonZeroU32::MAX, None), Ok(()));
+    }
+
+    #[test]
+    fn bytes_print_for_people() {
+        for (count, text) in
+            [(0, "0 B"), (1023, "1023 B"), (3_957, "3.9 KiB"), (150 << 20, "150 MiB")]
+        {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Takes the addresses, for the server and for its admin pages.
+
+use std::num::NonZeroU32;
+
+use crore::{Bound, Server};
+use nix::sys::resource::{Resource, getrlimit};
+use tracing::info;
+
+use crate::settings::{Given, Net, Place, Settings};
+
+use super::{Failure, capacity};
+
+/// Connections of the admin listener. One that nobody uses makes way for a new one.
+const ADMIN_CONNECTIONS: u32 = 256;
+
+/// Bytes held of a header beside what it may have, so that a request one byte too long is answered
+/// and not cut off.
+const HELD_BESIDE_HEADER: u32 = 48 * 1024;
+
+/// Connections that the library asks for at most when nobody says how many.
+const LIBRARY_MOST: u64 = 1_000_000;
+
+/// The addresses of a server, taken.
+#[derive(Debug)]
+pub struct Listening {
+    /// Those for everybody.
+    pub main: Bound,
+    /// That of the status pages.
+    pub admin: Option<Bound>,
+}
+
+impl Listening {
+    /// Decides on the engine, while a trial can still have the sockets it needs.
+    pub fn decide(self) -> Self {
+        let Self { main, admin } = self;
+        Self { main: main.decide(), admin }
+    }
+}
+
+/// Takes the addresses and makes sure that the connections asked for can be held.
+pub fn bind(given: &Given<'_>, settings: &Settings) -> Result<Listening, Failure> {
+    let failed = |error| Failure::server(given, settings, &error);
+    let main = server(given, settings)?.bind().map_err(failed)?;
+    let admin = settings.admin.clone().map(|address| {
+        let server =
+            Server::new().name("admin").listen_on(address).net(crore::Net::Epoll).shards(1);
+        server.max_connections(ADMIN_CONNECTIONS).evict_idle(true).bind()
+    });
+    Ok(Listening { main, admin: admin.transpose().map_err(failed)? })
+}
+
+/// The most bytes the engine holds of a request's header that has not come whole.
+pub fn held_bytes(settings: &Settings) -> u32 {
+    settings.http.header_bytes + HELD_BESIDE_HEADER
+}
+
+fn server(given: &Given<'_>, settings: &Settings) -> Result<Server, Failure> {
+    let mut server = Server::new().listen_on_inherited();
+    let asked_for = given.place("listen", None) != Place::Default;
+    if asked_for || !server.listens() {
+        for address in &settings.listen {
+            server = server.listen_on(address.clone());
+        }
+    }
+    if let Some(shards) = settings.shards {
+        server = server.shards(shards.get());
+    }
+    if let Some(connections) = connections(given, settings)? {
+        server = server.max_connections(connections.get());
+    }
+    let net = match settings.net {
+        Net::Kernel => crore::Net::Kernel,
+        Net::Epoll => crore::Net::Epoll,
+        Net::Uring => crore::Net::Uring,
+    };
+    Ok(server
+        .net(net)
+        .max_connections_per_client(settings.max_connections_per_client)
+        .evict_idle(settings.evict_idle)
+        .reserve_descriptors(descriptors_for_files(given))
+        .max_held_bytes(held_bytes(settings)))
+}
+
+/// Descriptors that connections leave to files: as many as the site may keep open, but where there
+/// are few, not more than a quarter.
+fn descriptors_for_files(given: &Given<'_>) -> u32 {
+    let quarter = u32::try_from(descriptors() / 4).unwrap_or(u32::MAX);
+    given.site.site.open_files.get_ref().min(&quarter).to_owned()
+}
+
+/// Descriptors that this process may have: the library raises the limit that far.
+fn descriptors() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard)
+}
+
+/// The number of connections to ask the library for. None leaves it to the library, which knows how
+/// many descriptors there are; memory is looked at here.
+fn connections(given: &Given<'_>, settings: &Settings) -> Result<Option<NonZeroU32>, Failure> {
+    let possible = capacity::connections_in_memory();
+    if let Some(asked) = settings.max_connections {
+        return capacity::check(asked, possible)
+            .map(|()| Some(asked))
+            .map_err(|problem| Failure::at(given, "max_connections", problem));
+    }
+    let most = descriptors().min(LIBRARY_MOST);
+    let Some(fewer) = possible.filter(|possible| *possible < most) else { return Ok(None) };
+    info!("memory suffices for {fewer} connections, fewer than descriptors would");
+    Ok(NonZeroU32::new(u32::try_from(fewer).unwrap_or(u32::MAX)))
+}

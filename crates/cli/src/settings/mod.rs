@@ -1,0 +1,120 @@
+//! The settings of `crore serve`: flags, environment, file and defaults merged into one value.
+//!
+//! Invariant: [`Settings`] is complete and each value in it is sound by itself and beside the
+//! others. Whether this machine can do what they ask for is found out where it is done, and told
+//! with the place that [`Given::place`] knows.
+
+mod file;
+mod layers;
+mod options;
+mod problem;
+mod suggest;
+mod values;
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crore::{Address, http};
+
+pub use layers::{
+    Flags, Given, Sources, file_keys, has_variable, misspelt_variables, take_defaults_out, variable,
+};
+pub use options::{LogFormat, Net, Options, Sandbox};
+pub use problem::{Place, Problem};
+pub use values::Levels;
+
+/// The most that `header-bytes` can be: a client can make the server hold as much on each
+/// connection.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
+
+/// All settings, with the defaults filled in, but for what is served.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Vec<Address>,
+    /// Where status page and metrics are.
+    pub admin: Option<Address>,
+    /// What drives the connections.
+    pub net: Net,
+    /// Threads that serve; none: one for each processor.
+    pub shards: Option<NonZeroU16>,
+    /// Connections open at once; none: what descriptors and memory allow.
+    pub max_connections: Option<NonZeroU32>,
+    /// Connections open at once from one client; 0: no limit.
+    pub max_connections_per_client: u32,
+    /// Whether an idle connection makes way when all are taken.
+    pub evict_idle: bool,
+    /// What one client may ask for, and how slowly.
+    pub http: http::Settings,
+    /// The access log's form.
+    pub log: LogFormat,
+    /// Where the access log goes; none: standard output.
+    pub log_file: Option<PathBuf>,
+    /// What is told on standard error.
+    pub level: Levels,
+    /// Whom to become; none: nobody, when started as root.
+    pub user: Option<String>,
+    /// Whether landlock confines the process.
+    pub sandbox: Sandbox,
+    /// How long to drain.
+    pub drain: Duration,
+}
+
+impl Settings {
+    /// The settings that were given.
+    ///
+    /// # Errors
+    /// When one is out of its range, or at odds with another.
+    pub fn new(given: &Given<'_>) -> Result<Self, Problem> {
+        let options = given.options.clone();
+        Ok(Self {
+            listen: known(options.listen),
+            admin: options.admin,
+            net: known(options.net),
+            shards: options.shards,
+            max_connections: options.limits.max_connections,
+            max_connections_per_client: known(options.limits.max_connections_per_client),
+            evict_idle: known(options.limits.evict_idle),
+            http: http_settings(given)?,
+            log: known(options.log),
+            log_file: options.log_file,
+            level: known(options.level),
+            user: options.user,
+            sandbox: known(options.sandbox),
+            drain: known(options.drain).0,
+        })
+    }
+}
+
+fn http_settings(given: &Given<'_>) -> Result<http::Settings, Problem> {
+    let limits = given.options.limits.clone();
+    let header_lines = known(limits.header_lines).get();
+    let header_bytes = known(limits.header_bytes).0;
+    let wrong = |name, reason: String| Err(Problem::new(given.place(name, None), reason));
+    if header_lines > http::MAX_HEADER_LINES {
+        return wrong("header_lines", format!("at most {} are possible", http::MAX_HEADER_LINES));
+    }
+    if header_bytes > MOST_HEADER_BYTES {
+        return wrong("header_bytes", "at most 1MiB is possible".into());
+    }
+    Ok(http::Settings {
+        header_time: known(limits.header_time).0,
+        idle_time: known(limits.idle_time).0,
+        body_pace: known(limits.body_pace).0,
+        send_pace: known(limits.send_pace).0,
+        // Checked above to be far below 32 bits. More target than header has no effect.
+        header_bytes: header_bytes as u32,
+        header_lines,
+        target_bytes: known(limits.target_bytes).0.min(header_bytes) as u32,
+        body_bytes: known(limits.body_bytes).0,
+        ..http::Settings::default()
+    })
+}
+
+fn known<T>(value: Option<T>) -> T {
+    value.expect("the lowest layer holds the default that the flag declares")
+}
+
+#[cfg(test)]
+mod tests;

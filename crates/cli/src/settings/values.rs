@@ -1,0 +1,261 @@
+//! The values a setting can have, each read from text: a length of time, a size, a pace.
+//! Invariant: a value means the same on the command line, in the environment and in the file.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crore::Address;
+use crore::http::Pace;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Visitor};
+use tracing_subscriber::filter::Targets;
+
+/// A length of time with its unit: `500ms`, `10s`, `5m`, `1h`. At most 49 days, the longest
+/// time a connection's timer runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Span(pub Duration);
+
+/// Milliseconds in a unit of time, longest first.
+const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// The longest [`Span`] in milliseconds: what fits 32 bits, the width of a connection's timer.
+const MAX_SPAN_MS: u64 = u32::MAX as u64 - 1;
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (count, unit) = number_and_unit(text).ok_or_else(|| time_advice(text))?;
+        let unit = TIME_UNITS.iter().find(|(name, _)| *name == unit);
+        let (_, factor) = unit.ok_or_else(|| time_advice(text))?;
+        let millis = count.checked_mul(*factor).filter(|millis| (1..=MAX_SPAN_MS).contains(millis));
+        millis
+            .map(|millis| Self(Duration::from_millis(millis)))
+            .ok_or_else(|| "a time is at least 1ms and at most 49 days (1176h)".into())
+    }
+}
+
+fn time_advice(text: &str) -> String {
+    match text.parse::<u64>() {
+        Ok(count) => format!("the unit is missing; write {count}s or {count}ms"),
+        Err(_) => "expected a whole number and a unit: 500ms, 10s, 5m or 1h".into(),
+    }
+}
+
+/// A number of bytes, with a binary unit or without: `8192`, `16KiB`, `1MiB`, `2GiB`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Size(pub u64);
+
+/// Bytes in a unit, largest first. A bare letter means the binary unit, as in nginx and systemd.
+const SIZE_UNITS: [(&str, &str, u32); 4] =
+    [("TiB", "T", 40), ("GiB", "G", 30), ("MiB", "M", 20), ("KiB", "K", 10)];
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || "expected a number of bytes: 8192, 16KiB, 1MiB or 2GiB".to_owned();
+        let (count, unit) = number_and_unit(text).ok_or_else(advice)?;
+        if unit.is_empty() || unit == "B" {
+            return Ok(Self(count));
+        }
+        let matches = |name: &str| name.eq_ignore_ascii_case(unit);
+        let unit = SIZE_UNITS.iter().find(|(name, short, _)| matches(name) || matches(short));
+        let (_, _, shift) = unit.ok_or_else(advice)?;
+        let bytes = count.checked_mul(1 << shift);
+        bytes.map(Self).ok_or_else(|| "that is more than 64 bits of bytes".into())
+    }
+}
+
+/// A least speed: bytes in a window of time, `2400/10s`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeastPace(pub Pace);
+
+impl FromStr for LeastPace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (bytes, window) = text.split_once('/').ok_or(
+            "expected bytes and a window of time: 2400/10s is 2400 bytes in every 10 seconds",
+        )?;
+        let Size(bytes) = bytes.trim().parse()?;
+        let Span(window) = window.trim().parse()?;
+        Ok(Self(Pace { bytes, window }))
+    }
+}
+
+/// Which diagnostics are told: a level, or a list of levels by part of the program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Levels(pub String);
+
+impl FromStr for Levels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        const ADVICE: &str =
+            "write off, error, warn, info, debug or trace; also for one part: info,site=debug";
+        // The filter's own reading takes a misspelt level for the name of a part.
+        for directive in text.split(',') {
+            let level = directive.rsplit('=').next().unwrap_or(directive);
+            if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+                return Err(format!("`{level}` is no level; {ADVICE}"));
+            }
+        }
+        match text.parse::<Targets>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(format!("{error}; {ADVICE}")),
+        }
+    }
+}
+
+/// Splits `16KiB` into 16 and `KiB`.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    Some((digits.parse().ok()?, unit.trim_start()))
+}
+
+/// Reads a value from a TOML string through its [`FromStr`], or from a TOML integer as if its
+/// digits had been written in quotes; a list from several, or from one without brackets.
+struct FromText<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for FromText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        number.to_string().parse().map_err(E::custom)
+    }
+}
+
+macro_rules! deserialize_from_text {
+    ($($value:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+                source.deserialize_any(FromText(PhantomData))
+            }
+        }
+    )*};
+}
+
+deserialize_from_text!(LeastPace, Levels, Size, Span);
+
+/// Reads an address.
+pub fn address<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Address>, D::Error> {
+    source.deserialize_any(FromText(PhantomData)).map(Some)
+}
+
+/// Reads a list of addresses, or a single one.
+pub fn addresses<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<Address>>, D::Error> {
+    source.deserialize_any(Addresses).map(Some)
+}
+
+struct Addresses;
+
+impl<'de> Visitor<'de> for Addresses {
+    type Value = Vec<Address>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
+        Ok(vec![text.parse().map_err(E::custom)?])
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
+        let mut addresses = Vec::new();
+        while let Some(address) = list.next_element_seed(OneAddress)? {
+            addresses.push(address);
+        }
+        Ok(addresses)
+    }
+}
+
+struct OneAddress;
+
+impl<'de> DeserializeSeed<'de> for OneAddress {
+    type Value = Address;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Address, D::Error> {
+        source.deserialize_any(FromText(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LeastPace, Levels, Size, Span};
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        for (text, millis) in
+            [("500ms", 500), ("10s", 10_000), ("5 m", 300_000), ("1h", 3_600_000), ("1ms", 1)]
+        {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_millis(millis))), "{text}");
+        }
+        for (text, advice) in [
+            ("10", "the unit is missing; write 10s or 10ms"),
+            ("", "expected a whole number and a unit"),
+            ("s", "expected a whole number and a unit"),
+            ("1.5s", "expected a whole number and a unit"),
+            ("-1s", "expected a whole number and a unit"),
+            ("3d", "expected a whole number and a unit"),
+            ("0s", "a time is at least 1ms and at most 49 days"),
+            ("1194h", "a time is at least 1ms and at most 49 days"),
+            ("18446744073709551615h", "a time is at least 1ms and at most 49 days"),
+            ("99999999999999999999s", "expected a whole number and a unit"),
+        ] {
+            let said = text.parse::<Span>().unwrap_err();
+            assert!(said.starts_with(advice), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_with_binary_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("8192", 8_192),
+            ("5B", 5),
+            ("16KiB", 16 << 10),
+            ("16k", 16 << 10),
+            ("1 MiB", 1 << 20),
+            ("2G", 2 << 30),
+            ("3TiB", 3 << 40),
+        ] {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "KiB", "1KB", "-1", "1.5MiB", "16777216TiB", "99999999999999999999"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pace_is_a_size_in_a_time() {
+        let LeastPace(pace) = "2KiB/10s".parse().unwrap();
+        assert_eq!((pace.bytes, pace.window), (2_048, Duration::from_secs(10)));
+        for text in ["2400", "2400/", "/10s", "2400/10", "10s/2400"] {
+            assert!(text.parse::<LeastPace>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_is_not_taken_for_a_part_of_the_program() {
+        for text in ["info", "OFF", "warn,site=debug", "site=trace"] {
+            assert!(text.parse::<Levels>().is_ok(), "{text}");
+        }
+        for text in ["inof", "", "site=inof", "info,debgu", "3", "a=b=info"] {
+            assert!(text.parse::<Levels>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A server that serves: [`Running`], and [`Control`] over it from other threads. Invariant: a
+//! `Running` that is gone has left no thread behind.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use app::{Counters, Wake};
+use base::Limits;
+use shard::cpu::Cpu;
+use shard::{Order, Wakes, time};
+use sock::{Kind, LocalAddress};
+
+use crate::Error;
+
+/// A server that serves. Dropping it shuts it down.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<LocalAddress>,
+    engine: Kind,
+    why: String,
+    limits: Limits,
+    control: Control,
+    shards: Vec<ShardThread>,
+}
+
+/// One shard of a running server.
+#[derive(Debug)]
+pub struct ShardThread {
+    cpu: Option<Cpu>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+/// Stops a server, from any thread. Clones control the same server.
+#[derive(Clone)]
+pub struct Control {
+    wakes: Wakes,
+    draining: Arc<AtomicBool>,
+}
+
+impl Running {
+    pub(crate) fn new(
+        addresses: Vec<LocalAddress>,
+        (engine, why): (Kind, String),
+        limits: Limits,
+        wakes: Wakes,
+    ) -> Self {
+        let control = Control { wakes, draining: Arc::default() };
+        Self { addresses, engine, why, limits, control, shards: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, shard: ShardThread) {
+        self.shards.push(shard);
+    }
+
+    pub(crate) fn set_cpu(&mut self, index: u16, cpu: Option<Cpu>) {
+        self.shards[usize::from(index)].cpu = cpu;
+    }
+
+    /// Where the server listens, in the order the addresses were given, with the ports that were
+    /// really taken.
+    #[must_use]
+    pub fn addresses(&self) -> &[LocalAddress] {
+        &self.addresses
+    }
+
+    /// The engine's name: `epoll` or `io_uring`.
+    #[must_use]
+    pub const fn engine(&self) -> &'static str {
+        match self.engine {
+            Kind::Epoll => "epoll",
+            Kind::Uring => "io_uring",
+        }
+    }
+
+    /// Why it was this engine.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What all shards together may hold.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The shards.
+    #[must_use]
+    pub fn shards(&self) -> &[ShardThread] {
+        &self.shards
+    }
+
+    /// Sends wakes to this server's connections, from any thread.
+    #[must_use]
+    pub fn wake(&self) -> Arc<dyn Wake> {
+        Arc::new(self.control.wakes.clone())
+    }
+
+    /// Stops the server from other threads.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// See [`Control::drain`].
+    pub fn drain(&self, within: Duration) {
+        self.control.drain(within);
+    }
+
+    /// See [`Control::shut_down`].
+    pub fn shut_down(&self) {
+        self.control.shut_down();
+    }
+
+    /// Waits until all shards have ended, which they do when told to or when one fails.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] or [`Error::Panicked`] when a shard failed.
+    pub fn wait(mut self) -> Result<(), Error> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<(), Error> {
+        let ends: Vec<_> = self.shards.iter_mut().zip(0..).map(|(s, i)| s.join(i)).collect();
+        ends.into_iter().collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shut_down();
+        // Whoever wanted to know of an error has called `wait`.
+        let _ = self.join();
+    }
+}
+
+impl ShardThread {
+    pub(crate) const fn new(
+        thread: JoinHandle<Result<(), Error>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { cpu: None, counters, thread: Some(thread) }
+    }
+
+    /// The CPU it is pinned to, if it is.
+    #[must_use]
+    pub const fn cpu(&self) -> Option<Cpu> {
+        self.cpu
+    }
+
+    /// What its engine counts.
+    #[must_use]
+    pub const fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    fn join(&mut self, shard: u16) -> Result<(), Error> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // Panics are caught inside the thread, except for one in the drop of a panic's payload.
+        let panicked = |_| Err(Error::Panicked { shard, message: "while it was ending".into() });
+        thread.join().unwrap_or_else(panicked)
+    }
+}
+
+impl Control {
+    /// Stops accepting, closes idle connections, and lets every other one finish what it is at.
+    /// Those that have not after `within` are cut off. Returns at once; [`Running::wait`] waits.
+    ///
+    /// Of several drains the one that ends first counts.
+    pub fn drain(&self, within: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.wakes.order(Order::Drain { until: time::now() + within });
+    }
+
+    /// Cuts off every connection and stops. Returns at once; [`Running::wait`] waits.
+    pub fn shut_down(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.wakes.order(Order::ShutDown);
+    }
+
+    /// Whether the server was told to stop.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("stopping", &self.stopping()).finish_non_exhaustive()
+    }
+}

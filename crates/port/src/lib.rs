@@ -1,0 +1,83 @@
+//! Where frames come from and go to: [`Port`].
+//!
+//! [`MemPort`] joins two stacks in one process. [`Faulty`] and [`Tracer`] go around any port: the
+//! one makes a link bad on purpose, the other writes down what passes.
+//!
+//! Invariant: a port owns no frame between calls but what [`Faulty`] holds back; a frame handed to
+//! [`Port::tx`] is sent and given back to its pool, or still in the batch.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod bell;
+mod fault;
+mod mem_port;
+mod trace;
+
+use base::Instant;
+use mem::{Batch, Pool};
+
+pub use bell::Bell;
+pub use fault::{Faults, Faulty};
+pub use mem_port::MemPort;
+pub use trace::Tracer;
+
+/// A link that Ethernet frames are sent over and arrive from, without their check sequence.
+///
+/// One thread drives a port. The time of the turn is handed in; a port reads no clock.
+pub trait Port {
+    /// What makes the port unusable. That a link loses frames is no error.
+    type Error;
+
+    /// What the port can do. Does not change.
+    fn caps(&self) -> Caps;
+
+    /// Adds frames that have arrived at the end of `into`, in order, until it is full, the pool is
+    /// empty or there are no more. What cannot be taken waits in the port, or is lost where the
+    /// port cannot let it wait.
+    ///
+    /// # Errors
+    /// When nothing will arrive any more.
+    fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Self::Error>;
+
+    /// Sends frames from the front of `frames`, in order, and gives them back to the pool. What
+    /// the port has no room for now stays in the batch.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    fn tx(&mut self, now: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), Self::Error>;
+
+    /// Sleeps until a frame can be had by [`Port::rx`], `until` has come (on the clock that
+    /// [`Instant`]s are read from), or somebody rang. May return early.
+    ///
+    /// # Errors
+    /// When the port cannot wait.
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), Self::Error>;
+
+    /// When the port itself has something to hand over that has arrived already, if it has.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// What a port can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caps {
+    /// Bytes of the longest packet in a frame: the frame without its Ethernet header.
+    pub mtu: u16,
+    /// Whether frames that arrive carry right TCP and UDP checksums or none worth looking at,
+    /// because the port has looked.
+    pub checksums_verified: bool,
+    /// Whether the port fills in the TCP or UDP checksum of frames sent, so that it need not be.
+    pub checksums_filled: bool,
+}
+
+impl Caps {
+    /// An Ethernet link that does nothing for its users.
+    pub const ETHERNET: Self =
+        Self { mtu: 1500, checksums_verified: false, checksums_filled: false };
+}

@@ -1,0 +1,134 @@
+//! The loop of a shard. Invariant: the clock is read once each time round, so that all that happens
+//! in a turn happens at one time; and the shard sleeps only when its mailbox is empty.
+
+use std::sync::Arc;
+
+use app::{Clock, Counters, Engine, Handler};
+use base::{ConnId, Instant};
+
+use crate::time::{self, Corrector};
+use crate::{Letterbox, Order};
+
+/// Wakes delivered between two turns. More wait until the engine has had its turn, so that ten
+/// million wakes do not keep arriving bytes waiting.
+const WAKES_A_TURN: usize = 4_096;
+
+/// An engine with what it takes to run it.
+#[derive(Debug)]
+pub struct Shard<E> {
+    engine: E,
+    letterbox: Arc<Letterbox>,
+    clock: Arc<Clock>,
+    counters: Arc<Counters>,
+    /// Wakes taken from the mailbox and not delivered yet.
+    wakes: Vec<ConnId>,
+    /// The orders that have been carried out.
+    order: Order,
+    corrector: Corrector,
+}
+
+impl<E> Shard<E> {
+    /// A shard that runs `engine`, reads its mail from `letterbox` (whose alarm is the engine's),
+    /// keeps `clock` right and counts its turns in `counters`.
+    #[must_use]
+    pub fn new(
+        engine: E,
+        letterbox: Arc<Letterbox>,
+        clock: Arc<Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            engine,
+            letterbox,
+            clock,
+            counters,
+            wakes: Vec::new(),
+            order: Order::Run,
+            corrector: Corrector::default(),
+        }
+    }
+
+    /// Serves until told to stop and done with it.
+    ///
+    /// # Errors
+    /// When the engine cannot go on. Connections that were open are dropped with it.
+    pub fn run<H: Handler>(mut self, handler: &mut H) -> Result<(), E::Error>
+    where
+        E: Engine<H>,
+    {
+        loop {
+            let now = time::now();
+            self.corrector.correct(&self.clock, now);
+            let events = self.engine.turn(now, handler)?;
+            if events > 0 {
+                self.counters.turns.add(1);
+            }
+            self.read_mail(now, handler);
+            if self.finished(now, handler) {
+                return Ok(());
+            }
+            // Also after a turn that found work: if there is more, `park` returns at once, and asking
+            // and waiting are one system call instead of two.
+            if self.wakes.is_empty() && self.letterbox.mailbox().may_sleep() {
+                self.engine.park(self.next_time::<H>())?;
+                self.letterbox.mailbox().woke();
+            }
+        }
+    }
+
+    /// Delivers wakes and carries out orders.
+    fn read_mail<H: Handler>(&mut self, now: Instant, handler: &mut H)
+    where
+        E: Engine<H>,
+    {
+        if self.wakes.is_empty() && self.letterbox.mailbox().waiting() {
+            let order = self.letterbox.mailbox().take(&mut self.wakes);
+            self.obey(order, now, handler);
+        }
+        let rest = self.wakes.len().saturating_sub(WAKES_A_TURN);
+        self.counters.wakes.add((self.wakes.len() - rest) as u64);
+        for id in self.wakes.drain(rest..) {
+            self.engine.wake(now, id, handler);
+        }
+    }
+
+    fn obey<H: Handler>(&mut self, order: Order, now: Instant, handler: &mut H)
+    where
+        E: Engine<H>,
+    {
+        match (self.order, order) {
+            (Order::Run, Order::Drain { .. }) => self.engine.drain(now, handler),
+            (Order::Run | Order::Drain { .. }, Order::ShutDown) => {
+                self.engine.shut_down(now, handler);
+            }
+            _ => {}
+        }
+        self.order = order;
+    }
+
+    /// Whether the shard has been told to stop and has.
+    fn finished<H: Handler>(&mut self, now: Instant, handler: &mut H) -> bool
+    where
+        E: Engine<H>,
+    {
+        match self.order {
+            Order::Run => return false,
+            Order::Drain { until } if self.engine.connections() > 0 && now < until => return false,
+            Order::Drain { .. } => self.obey(Order::ShutDown, now, handler),
+            Order::ShutDown => {}
+        }
+        true
+    }
+
+    /// When to wake up even if nothing arrives.
+    fn next_time<H: Handler>(&self) -> Option<Instant>
+    where
+        E: Engine<H>,
+    {
+        match (self.engine.deadline(), self.order) {
+            (Some(deadline), Order::Drain { until }) => Some(deadline.min(until)),
+            (None, Order::Drain { until }) => Some(until),
+            (deadline, _) => deadline,
+        }
+    }
+}

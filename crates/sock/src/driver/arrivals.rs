@@ -1,0 +1,98 @@
+//! How connections come in: opened, refused, or sent away.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use app::{End, Handler, Out, Peer, Refusal};
+use base::Instant;
+use rustix::io::Errno;
+
+use super::Driver;
+use crate::connections::Admission;
+use crate::network::Network;
+use crate::output::Line;
+use crate::steps::Event;
+
+/// Bytes discarded at most from a connection that is closed for want of descriptors.
+const FAREWELL_BYTES: usize = 64 * 1024;
+
+impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
+    /// An accept failed for want of descriptors or memory: counts it, and has the connection that
+    /// has been idle longest make way, if one may.
+    pub fn make_way<H>(&mut self, app: &mut H, now: Instant, errno: Errno) -> bool
+    where
+        H: Handler<Conn = C>,
+    {
+        self.connections.counters.accept_failures.add(1);
+        let oldest = self.connections.oldest_idle().filter(|_| errno == Errno::MFILE);
+        if let Some(oldest) = oldest {
+            self.end(app, now, oldest, End::Evicted);
+        }
+        oldest.is_some()
+    }
+
+    /// A connection was accepted: opens or refuses it.
+    pub fn arrived<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd, from: (Peer, u16))
+    where
+        H: Handler<Conn = C>,
+    {
+        let (peer, listener) = from;
+        match self.connections.admission(&peer) {
+            Admission::Refused(why) => return self.refuse(app, now, fd, why),
+            Admission::InPlaceOf(oldest) => self.end(app, now, oldest, End::Evicted),
+            Admission::Admitted => {}
+        }
+        // Without a slot, so many are ending at this moment that there is nothing left to tell
+        // this one with.
+        if let Some(slot) = self.connections.insert(fd, peer, listener) {
+            self.run(app, now, slot, Event::Opened.into());
+        }
+    }
+
+    /// Tells a connection that it cannot be held, and has it linger.
+    pub fn refuse<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd, why: Refusal)
+    where
+        H: Handler<Conn = C>,
+    {
+        self.farewell(app, &fd, why);
+        if let Some(oldest) = self.connections.lingering_too_many() {
+            self.cut_off(oldest);
+        }
+        if let Some(slot) = self.connections.insert_refused(fd, now) {
+            let id = self.connections.id(slot);
+            self.enqueue(slot, id);
+        }
+    }
+
+    /// Tells a connection that it cannot be held, for want of descriptors, and closes it now.
+    pub fn turn_away<H>(&mut self, app: &mut H, fd: OwnedFd)
+    where
+        H: Handler<Conn = C>,
+    {
+        self.connections.counters.refused_full.add(1);
+        self.farewell(app, &fd, Refusal::Full);
+        // Unread bytes would make the close a reset.
+        let mut discarded = [0; 4_096];
+        for _ in 0..FAREWELL_BYTES / discarded.len() {
+            let read = rustix::net::recv(&fd, &mut discarded, rustix::net::RecvFlags::DONTWAIT);
+            if !matches!(read, Ok((_, 1..))) {
+                break;
+            }
+        }
+    }
+
+    /// Sends what the handler has to say to a refused connection, as far as the kernel takes it at
+    /// once, and closes our side.
+    fn farewell<H>(&mut self, app: &mut H, fd: &OwnedFd, why: Refusal)
+    where
+        H: Handler<Conn = C>,
+    {
+        let (sender, space) = self.network.output();
+        let mut out = Out::new(space, true);
+        app.refuse(why, &mut out);
+        let attachment = out.take_attachment();
+        let line = Line { socket: fd.as_fd(), last: true };
+        let progress = sender.send(line, out.bytes(), attachment);
+        self.connections.counters.bytes_out.add(progress.bytes);
+        let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Write);
+    }
+}

@@ -1,0 +1,236 @@
+//! Sockets watched with epoll: [`EpollNetwork`]. Invariant: a connection is watched edge-triggered
+//! and registered once, when it first has to wait; one that is answered at once and closed never
+//! is. What an edge reported is kept in the socket's flags until a read comes up short.
+
+use std::os::fd::OwnedFd;
+
+use base::ConnId;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
+use crate::network::{Input, Network, NoRest, Reading};
+use crate::output::Sender;
+use crate::record::{Socket, SocketFlags};
+use crate::{Alarm, Config, EngineError, Listener, SetupError};
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 512;
+/// Set in the slot of a token that is not a connection's; slots stay below it.
+const SPECIAL: u32 = 1 << 31;
+const ALARM: u64 = u64::MAX;
+
+pub(crate) struct EpollNetwork {
+    poll: OwnedFd,
+    events: Vec<epoll::Event>,
+    /// Events before this were handed out.
+    next_event: usize,
+    first_reads: FirstReads,
+    read_buffer: Box<[u8]>,
+    write_buffer: Box<[u8]>,
+    sender: Sender,
+}
+
+// SAFETY: only the events keep it from being `Send`, because their data may be a pointer; here it is
+// always a number.
+unsafe impl Send for EpollNetwork {}
+
+/// Whether reading from a connection that was just accepted is worth a call. Where clients need a
+/// moment before they send, it is not: epoll reports them when they have.
+#[derive(Debug, Default)]
+struct FirstReads {
+    /// How many of the last ones, up to 16, came up empty; some of it forgotten with each that did
+    /// not.
+    empty: u8,
+    /// Connections not read from at once since the last that was.
+    skipped: u8,
+}
+
+impl FirstReads {
+    /// Whether to try. Now and then in any case, to learn.
+    const fn worthwhile(&mut self) -> bool {
+        self.skipped = (self.skipped + 1) % 32;
+        self.empty < 8 || self.skipped == 0
+    }
+
+    /// What came of a try.
+    fn learn(&mut self, was_empty: bool) {
+        self.empty = if was_empty { (self.empty + 1).min(16) } else { self.empty / 2 };
+    }
+}
+
+/// Whom an event is about.
+pub(crate) enum Token {
+    Alarm,
+    Listener(usize),
+    Connection(ConnId),
+}
+
+impl EpollNetwork {
+    pub fn new(config: &Config) -> Result<Self, SetupError> {
+        let system = |errno| SetupError::System { what: "an epoll descriptor", errno };
+        Ok(Self {
+            poll: epoll::create(CreateFlags::CLOEXEC).map_err(system)?,
+            events: Vec::with_capacity(EVENTS),
+            next_event: 0,
+            first_reads: FirstReads::default(),
+            read_buffer: vec![0; config.read_buffer.max(1) as usize].into(),
+            write_buffer: vec![0; config.write_buffer.max(1) as usize].into(),
+            sender: Sender::default(),
+        })
+    }
+
+    pub fn watch_alarm(&self, alarm: &Alarm) -> Result<(), SetupError> {
+        let system = |errno| SetupError::System { what: "watching the alarm", errno };
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&self.poll, alarm, EventData::new_u64(ALARM), flags).map_err(system)
+    }
+
+    /// Level-triggered, so that clients a turn had no time for are reported again.
+    pub fn watch_listener(&self, listener: &Listener, index: usize) -> Result<(), SetupError> {
+        let system = |errno| SetupError::System { what: "watching a listener", errno };
+        let token = ConnId::new(0, SPECIAL | index as u32, 0).to_bits();
+        let alone = if listener.is_shared() { EventFlags::EXCLUSIVE } else { EventFlags::empty() };
+        let flags = EventFlags::IN | alone;
+        match epoll::add(&self.poll, listener, EventData::new_u64(token), flags) {
+            // One that was shut out only half when the last attempt failed.
+            Err(Errno::EXIST) => Ok(()),
+            result => result.map_err(system),
+        }
+    }
+
+    pub fn unwatch(&self, listener: &Listener) {
+        // Fails when it was not watched, which is what is wanted.
+        let _ = epoll::delete(&self.poll, listener);
+    }
+
+    /// Waits for events, at most for so many milliseconds.
+    pub fn wait(&mut self, millis: Option<u64>) -> Result<(), EngineError> {
+        let timeout = millis.map(|millis| Timespec {
+            tv_sec: (millis / 1_000) as i64,
+            tv_nsec: (millis % 1_000 * 1_000_000) as i64,
+        });
+        self.events.clear();
+        self.next_event = 0;
+        let spare = rustix::buffer::spare_capacity(&mut self.events);
+        match epoll::wait(&self.poll, spare, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(EngineError { what: "waiting for events", errno }),
+        }
+    }
+
+    pub const fn has_events(&self) -> bool {
+        self.next_event < self.events.len()
+    }
+
+    pub fn next_event(&mut self) -> Option<(Token, EventFlags)> {
+        let event = self.events.get(self.next_event)?;
+        self.next_event += 1;
+        let id = ConnId::from_bits(event.data.u64());
+        let token = match id.slot() {
+            _ if event.data.u64() == ALARM => Token::Alarm,
+            slot if slot & SPECIAL != 0 => Token::Listener((slot & !SPECIAL) as usize),
+            _ => Token::Connection(id),
+        };
+        Some((token, event.flags))
+    }
+
+    /// Bytes of memory taken.
+    pub const fn memory(&self) -> u64 {
+        (self.read_buffer.len() + self.write_buffer.len() + EVENTS * size_of::<epoll::Event>())
+            as u64
+    }
+
+    fn watch(&self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
+        if socket.flags.has(SocketFlags::WATCHED) {
+            return Ok(());
+        }
+        let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        let data = EventData::new_u64(id.to_bits());
+        epoll::add(&self.poll, &socket.fd, data, flags).map_err(|_| NoRest)?;
+        socket.flags.set(SocketFlags::WATCHED);
+        Ok(())
+    }
+}
+
+impl Network for EpollNetwork {
+    fn buffers(&mut self, input: Input) -> (&[u8], &mut [u8]) {
+        (&self.read_buffer[input.start..input.start + input.len], &mut self.write_buffer)
+    }
+
+    fn flying(&self, _id: ConnId) -> u64 {
+        0
+    }
+
+    fn output(&mut self) -> (&mut Sender, &mut [u8]) {
+        (&mut self.sender, &mut self.write_buffer)
+    }
+
+    fn read(&mut self, socket: &mut Socket, id: ConnId, most: usize) -> Reading {
+        let most = most.min(self.read_buffer.len());
+        let first = socket.flags.has(SocketFlags::NEW);
+        socket.flags.clear(SocketFlags::NEW);
+        if first && !self.first_reads.worthwhile() {
+            socket.flags.clear(SocketFlags::READABLE);
+        }
+        while socket.flags.has(SocketFlags::READABLE) {
+            let into = &mut self.read_buffer[..most];
+            match rustix::net::recv(&socket.fd, into, RecvFlags::DONTWAIT) {
+                Ok((_, len)) => {
+                    if first {
+                        self.first_reads.learn(false);
+                    }
+                    // A short read has emptied the socket, and whatever comes after it is a new
+                    // edge (epoll(7)); so no second read has to find that out.
+                    let emptied = len < most;
+                    if emptied {
+                        socket.flags.clear(SocketFlags::READABLE);
+                    }
+                    let ended = len == 0 || (emptied && socket.flags.has(SocketFlags::HUNG_UP));
+                    return Reading::Bytes { input: Input { start: 0, len }, ended };
+                }
+                Err(Errno::AGAIN) => {
+                    socket.flags.clear(SocketFlags::READABLE);
+                    if first {
+                        self.first_reads.learn(true);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return Reading::Failed,
+            }
+        }
+        match self.watch(socket, id) {
+            Ok(()) => Reading::Nothing,
+            Err(NoRest) => Reading::NoRest,
+        }
+    }
+
+    fn is_readable(&self, socket: &Socket) -> bool {
+        socket.flags.has(SocketFlags::READABLE)
+    }
+
+    fn rest(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
+        self.watch(socket, id)
+    }
+
+    fn await_room(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
+        if socket.flags.has(SocketFlags::WATCHED_FOR_ROOM) {
+            return Ok(());
+        }
+        let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let data = EventData::new_u64(id.to_bits());
+        // Both report at once what is already there, so nothing falls between.
+        let watched = if socket.flags.has(SocketFlags::WATCHED) {
+            epoll::modify(&self.poll, &socket.fd, data, all)
+        } else {
+            epoll::add(&self.poll, &socket.fd, data, all)
+        };
+        watched.map_err(|_| NoRest)?;
+        socket.flags.set(SocketFlags::WATCHED);
+        socket.flags.set(SocketFlags::WATCHED_FOR_ROOM);
+        Ok(())
+    }
+
+    fn abandon(&mut self, _socket: &mut Socket, _id: ConnId) {}
+}

@@ -1,0 +1,44 @@
+//! The engine on kernel sockets, in two forms that do the same: [`Epoll`] and [`Uring`].
+//!
+//! A program makes its [`Listener`]s, an [`Alarm`] for each shard, and hands both to an engine,
+//! which is then driven through [`app::Engine`], with times of the kernel's `CLOCK_MONOTONIC`.
+//! [`choose`] says which of the two is faster on the machine at hand.
+//!
+//! # Inside
+//!
+//! Each engine is a `Network`, which knows how to read, send and wait, under a
+//! common driver, which owns the connections and carries out what they ask for:
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `epoll`, `uring` | the loop of a turn, and the system calls: each its own `network` |
+//! | `driver` | the way of a connection from its arrival to its slot being free again |
+//! | `steps` | the contract: which call comes when, and what becomes of a step; no system call |
+//! | `connections` | records, working blocks, timers, limits, lists |
+//! | `output` | bytes on their way out, and what of them waits |
+
+mod alarm;
+mod calibrate;
+mod client_limits;
+mod config;
+mod connections;
+mod doors;
+mod driver;
+mod epoll;
+mod held;
+mod list;
+mod listener;
+mod network;
+mod output;
+mod patience;
+mod record;
+mod steps;
+mod time;
+mod uring;
+
+pub use alarm::Alarm;
+pub use calibrate::{Choice, Kind, MeasureError, Measurement, choose, measure};
+pub use config::{Config, EngineError, SetupError};
+pub use epoll::Epoll;
+pub use listener::{ListenError, ListenOptions, Listener, LocalAddress};
+pub use uring::Uring;

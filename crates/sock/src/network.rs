@@ -1,0 +1,90 @@
+//! What the two engines differ in: [`Network`]. Invariant: no call waits for the network.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use app::Attachment;
+use base::ConnId;
+
+use crate::output::{Line, Progress, Sender};
+use crate::record::Socket;
+
+/// What an engine does for its connections' sockets.
+pub(crate) trait Network {
+    /// Where bytes that [`Network::read`] or a completion reported are, and where handlers write.
+    fn buffers(&mut self, input: Input) -> (&[u8], &mut [u8]);
+
+    /// Bytes of the connection's output that the kernel has not answered for.
+    fn flying(&self, id: ConnId) -> u64;
+
+    /// What sends, and where handlers write.
+    fn output(&mut self) -> (&mut Sender, &mut [u8]);
+
+    /// Sends what a handler has put out.
+    fn send(&mut self, socket: &mut Socket, id: ConnId, put: Put) -> Sending {
+        let _ = id;
+        let (sender, space) = self.output();
+        let line = Line { socket: socket.fd.as_fd(), last: put.last };
+        Sending::Done(sender.send(line, &space[..put.filled], put.attachment))
+    }
+
+    /// Reads at most `most` bytes if any are there, else sees to it that they are reported.
+    fn read(&mut self, socket: &mut Socket, id: ConnId, most: usize) -> Reading;
+
+    /// Whether [`Network::read`] is likely to give something at once.
+    fn is_readable(&self, socket: &Socket) -> bool;
+
+    /// The connection waits for something that is not input: sees to it that its end is noticed.
+    fn rest(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest>;
+
+    /// Sees to it that room for more output is reported.
+    fn await_room(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest>;
+
+    /// Has everything in flight end. The record can be released when nothing is.
+    fn abandon(&mut self, socket: &mut Socket, id: ConnId);
+
+    /// Closes a socket with which nothing is in flight.
+    fn close(&mut self, fd: OwnedFd) {
+        drop(fd);
+    }
+}
+
+/// What a handler has put out.
+pub(crate) struct Put {
+    /// Bytes of the write space.
+    pub filled: usize,
+    /// What follows them.
+    pub attachment: Option<Attachment>,
+    /// Whether nothing follows that: see [`Line::last`].
+    pub last: bool,
+}
+
+/// A place in a network's input buffers.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Input {
+    pub start: usize,
+    pub len: usize,
+}
+
+/// What a read brought.
+pub(crate) enum Reading {
+    /// Nothing, and more will be reported.
+    Nothing,
+    Bytes {
+        input: Input,
+        ended: bool,
+    },
+    Failed,
+    /// The kernel cannot report on one more socket.
+    NoRest,
+}
+
+/// What became of output handed to the network.
+pub(crate) enum Sending {
+    /// Done at once.
+    Done(Progress),
+    /// The kernel will say.
+    Flying,
+}
+
+/// The kernel has no memory to report on one more socket.
+pub(crate) struct NoRest;

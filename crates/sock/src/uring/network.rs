@@ -1,0 +1,211 @@
+//! Sockets served by io_uring: [`UringNetwork`]. Invariant: a connection has at most one operation
+//! of each kind in flight, its flags say which, and [`Socket::in_flight`] counts them; the record
+//! outlives them all.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+
+use app::Source;
+use base::ConnId;
+use io_uring::opcode;
+
+use super::receive_buffers::{GROUP, ReceiveBuffers};
+use super::ring::{Operation, Ring, target};
+use super::send_slots::SendSlots;
+use crate::network::{Input, Network, NoRest, Put, Reading, Sending};
+use crate::output::{Line, Sender};
+use crate::record::{Socket, SocketFlags};
+use crate::{Alarm, Config, EngineError, Listener, SetupError};
+
+pub(crate) struct UringNetwork {
+    pub ring: Ring,
+    /// Like the slots, dropped only when the kernel is known to use it no more.
+    pub receive_buffers: ManuallyDrop<ReceiveBuffers>,
+    pub send_slots: ManuallyDrop<SendSlots>,
+    sender: Sender,
+    /// Why the engine cannot go on, found where it could not be returned.
+    pub broken: Option<EngineError>,
+}
+
+// SAFETY: what keeps it from being `Send` are pointers into memory that it owns alone. The ring
+// binds itself to a thread only when it is first entered.
+unsafe impl Send for UringNetwork {}
+
+impl UringNetwork {
+    pub fn new(config: &Config) -> Result<Self, SetupError> {
+        let ring = Ring::new()?;
+        Ok(Self {
+            receive_buffers: ManuallyDrop::new(ReceiveBuffers::new(&ring)?),
+            send_slots: ManuallyDrop::new(SendSlots::new(config.write_buffer.max(1) as usize)?),
+            ring,
+            sender: Sender::default(),
+            broken: None,
+        })
+    }
+
+    /// Has every ring of the alarm reported.
+    pub fn watch_alarm(&mut self, alarm: &Alarm) {
+        let fd = target(&alarm.as_fd().as_raw_fd());
+        let entry = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build();
+        // SAFETY: it refers to no memory.
+        let pushed = unsafe { self.ring.push(entry, Operation::Alarm) };
+        self.note(pushed);
+    }
+
+    /// Has whoever connects taken in.
+    pub fn accept(&mut self, listener: &Listener, index: u16) {
+        let fd = target(&listener.as_fd().as_raw_fd());
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let entry = opcode::AcceptMulti::new(fd).flags(flags).build();
+        // SAFETY: it refers to no memory.
+        let pushed = unsafe { self.ring.push(entry, Operation::Accept(index)) };
+        self.note(pushed);
+    }
+
+    /// Has an operation end.
+    pub fn cancel(&mut self, operation: Operation) {
+        let cancelled = self.ring.cancel(operation);
+        self.note(cancelled);
+    }
+
+    /// Has receiving stop, because nobody wants the bytes now.
+    pub fn stop_receiving(&mut self, socket: &mut Socket, id: ConnId) {
+        if socket.flags.has(SocketFlags::RECEIVING) && !socket.flags.has(SocketFlags::STOPPING) {
+            socket.flags.set(SocketFlags::STOPPING);
+            self.cancel(Operation::Receive(id));
+        }
+    }
+
+    fn poll(&mut self, socket: &mut Socket, poll: opcode::PollAdd, operation: Operation) {
+        socket.in_flight += 1;
+        // SAFETY: it refers to no memory.
+        let pushed = unsafe { self.ring.push(poll.build(), operation) };
+        self.note(pushed);
+    }
+
+    /// Keeps a failure of the ring for the end of the turn.
+    fn note(&mut self, result: Result<(), EngineError>) {
+        if let Err(error) = result {
+            self.broken = Some(error);
+        }
+    }
+
+    /// Bytes of memory taken.
+    pub fn memory(&self) -> u64 {
+        self.receive_buffers.memory() + self.send_slots.memory()
+    }
+}
+
+impl Network for UringNetwork {
+    fn buffers(&mut self, input: Input) -> (&[u8], &mut [u8]) {
+        (self.receive_buffers.bytes(input.start, input.len), self.send_slots.space())
+    }
+
+    fn flying(&self, id: ConnId) -> u64 {
+        self.send_slots.flying(id)
+    }
+
+    fn output(&mut self) -> (&mut Sender, &mut [u8]) {
+        (&mut self.sender, self.send_slots.space())
+    }
+
+    fn send(&mut self, socket: &mut Socket, id: ConnId, put: Put) -> Sending {
+        let is_file = put
+            .attachment
+            .as_ref()
+            .is_some_and(|attached| matches!(attached.source, Source::File(_)));
+        if is_file {
+            return self.send_now(socket, put);
+        }
+        match self.send_slots.launch(socket, id, put) {
+            Err(put) => self.send_now(socket, put),
+            Ok((entry, slot)) => {
+                socket.in_flight += 1;
+                // SAFETY: the slot's buffer, its message header and its attachment stay as they
+                // are until `land`, and slots live in memory that does not move.
+                let pushed = unsafe { self.ring.push(entry, Operation::Send(slot, id)) };
+                self.note(pushed);
+                Sending::Flying
+            }
+        }
+    }
+
+    fn read(&mut self, socket: &mut Socket, id: ConnId, _most: usize) -> Reading {
+        if !socket.flags.has(SocketFlags::RECEIVING) {
+            let entry = opcode::RecvMulti::new(target(&socket.fd), GROUP).build();
+            socket.flags.set(SocketFlags::RECEIVING);
+            socket.in_flight += 1;
+            // SAFETY: it receives into the registered buffers, which outlive the ring's operations.
+            let pushed = unsafe { self.ring.push(entry, Operation::Receive(id)) };
+            self.note(pushed);
+        }
+        Reading::Nothing
+    }
+
+    fn is_readable(&self, _socket: &Socket) -> bool {
+        false
+    }
+
+    fn rest(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
+        // A receive that is armed notices the end, too.
+        if !socket.flags.has(SocketFlags::RECEIVING) && !socket.flags.has(SocketFlags::WATCHED) {
+            socket.flags.set(SocketFlags::WATCHED);
+            // Errors and the end are reported unasked; the end of input is among them, and a poll
+            // that completes once would complete with that at once and for ever.
+            let poll = opcode::PollAdd::new(target(&socket.fd), 0).multi(true);
+            self.poll(socket, poll, Operation::AwaitEnd(id));
+        }
+        Ok(())
+    }
+
+    fn await_room(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
+        if !socket.flags.has(SocketFlags::WATCHED_FOR_ROOM) {
+            socket.flags.set(SocketFlags::WATCHED_FOR_ROOM);
+            let poll = opcode::PollAdd::new(target(&socket.fd), libc::POLLOUT as u32);
+            self.poll(socket, poll, Operation::AwaitRoom(id));
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self, socket: &mut Socket, id: ConnId) {
+        self.stop_receiving(socket, id);
+        if socket.flags.has(SocketFlags::WATCHED) {
+            self.cancel(Operation::AwaitEnd(id));
+        }
+        if socket.flags.has(SocketFlags::WATCHED_FOR_ROOM) {
+            self.cancel(Operation::AwaitRoom(id));
+        }
+    }
+
+    fn close(&mut self, fd: OwnedFd) {
+        let entry = opcode::Close::new(target(&fd)).build();
+        // SAFETY: it refers to no memory.
+        let pushed = unsafe { self.ring.push(entry, Operation::Close) };
+        if pushed.is_ok() {
+            // The operation closes it.
+            let _ = fd.into_raw_fd();
+        }
+        self.note(pushed);
+    }
+}
+
+impl UringNetwork {
+    /// Sends without the ring.
+    fn send_now(&mut self, socket: &Socket, put: Put) -> Sending {
+        let (sender, space) = self.output();
+        let line = Line { socket: socket.fd.as_fd(), last: put.last };
+        Sending::Done(sender.send(line, &space[..put.filled], put.attachment))
+    }
+}
+
+impl Drop for UringNetwork {
+    fn drop(&mut self) {
+        if self.ring.finish() {
+            // SAFETY: dropped nowhere else, and not used after this.
+            unsafe {
+                ManuallyDrop::drop(&mut self.receive_buffers);
+                ManuallyDrop::drop(&mut self.send_slots);
+            }
+        }
+    }
+}

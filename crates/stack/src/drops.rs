@@ -1,0 +1,70 @@
+//! Why packets were dropped. Invariant: every packet that is neither used nor answered is counted
+//! under exactly one reason.
+
+use app::Counter;
+use wire::Malformed;
+
+/// Why a packet was dropped, or what was odd about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Reason {
+    /// A header contradicts itself or is cut short.
+    Malformed,
+    /// A checksum is wrong.
+    Checksum,
+    /// Part of a packet that was fragmented. They are not put together.
+    Fragment,
+    /// Sent to somebody else, or from an address that nobody can have.
+    NotForUs,
+    /// Neither TCP nor ICMP nor ARP.
+    UnknownProtocol,
+    /// Another station claims one of our addresses.
+    AddressConflict,
+    /// For a connection that does not exist.
+    NoConnection,
+    /// For a port that nobody listens on.
+    NoListener,
+    /// A connection could not be woken, or a new one begun, for want of a working block.
+    NoWorkingBlock,
+    /// Payload could not be kept for want of buffers.
+    NoBuffer,
+    /// Not taken by the connection it was for.
+    Refused,
+    /// Going out: no route to the destination.
+    NoRoute,
+    /// Going out: too many packets wait for neighbours that do not answer.
+    NoNeighbor,
+    /// Going out: no packet buffer was free.
+    NoFrame,
+    /// Going out: the port takes no more.
+    PortFull,
+    /// Going out: longer than a packet can be.
+    TooLong,
+}
+
+impl Reason {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::TooLong as usize + 1;
+}
+
+impl From<Malformed> for Reason {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// A counter for each [`Reason`].
+#[derive(Debug, Default)]
+pub struct Drops([Counter; Reason::COUNT]);
+
+impl Drops {
+    pub(crate) fn count(&self, reason: Reason) {
+        self.0[reason as usize].add(1);
+    }
+
+    /// Packets dropped for a reason so far.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0[reason as usize].get()
+    }
+}

@@ -1,0 +1,187 @@
+//! The connections of a shard: their records, and the table that finds a record by who talks to
+//! whom. Invariant: every record is in the table under its own hash, and nothing else is.
+
+use core::net::IpAddr;
+
+use base::{ConnId, SipKey};
+use mem::{Arena, FlowTable, ReserveError, Slab};
+use tcp::{Body, Flow, Record, Tuple};
+
+use crate::link::Addresses;
+
+/// Records and their table.
+pub(crate) struct Flows<C> {
+    records: Slab<Record<C>>,
+    table: FlowTable,
+    key: SipKey,
+    shard: u16,
+    /// The generation of the next record. One count for all slots: two uses of one slot that are
+    /// a multiple of 65,536 connections apart have the same.
+    generation: u16,
+}
+
+impl<C: Copy + Default> Flows<C> {
+    pub(crate) fn new_in(
+        arena: &mut Arena,
+        capacity: u32,
+        key: SipKey,
+        shard: u16,
+    ) -> Result<Self, ReserveError> {
+        let records = Slab::new_in(arena, capacity)?;
+        let table = FlowTable::new_in(arena, capacity)?;
+        Ok(Self { records, table, key, shard, generation: 0 })
+    }
+
+    /// Bytes of an arena that it takes.
+    pub(crate) const fn bytes_for(capacity: u32) -> usize {
+        Slab::<Record<C>>::bytes_for(capacity).saturating_add(FlowTable::bytes_for(capacity))
+    }
+
+    /// The hash of a connection's ends.
+    pub(crate) fn hash(&self, ends: &Tuple) -> u64 {
+        hash(self.key, ends)
+    }
+
+    /// Second pass, first half: starts loading the table's bucket.
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
+    /// Second pass, second half: starts loading the record that the hash most likely leads to.
+    pub(crate) fn prefetch_record(&self, hash: u64) {
+        if let Some(slot) = self.table.likely(hash) {
+            self.records.prefetch(slot);
+        }
+    }
+
+    /// Starts loading the record of a connection that is about to be woken.
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
+        self.records.prefetch(slot);
+    }
+
+    /// The slot of the connection between these ends.
+    pub(crate) fn find(&self, hash: u64, ends: &Tuple, addresses: &Addresses) -> Option<u32> {
+        self.table.find(hash, |slot| {
+            self.records.get(slot).is_some_and(|record| {
+                let flow = &record.flow;
+                flow.remote_port == ends.remote_port
+                    && flow.local_port == ends.local_port
+                    && flow.remote() == ends.remote
+                    && addresses.get(flow.local) == ends.local
+            })
+        })
+    }
+
+    /// Adds a connection that is not there. `None` when there is no record or no place in the
+    /// table for it.
+    pub(crate) fn insert(
+        &mut self,
+        hash: u64,
+        flow: Flow,
+        body: Body,
+        addresses: &Addresses,
+    ) -> Option<u32> {
+        let record = Record::new(C::default(), flow, self.generation, body);
+        let slot = self.records.insert(record).ok()?;
+        let (records, key) = (&self.records, self.key);
+        let rehash = |slot| {
+            let record = records.get(slot);
+            record.map_or(0, |record| self::hash(key, &tuple(&record.flow, addresses)))
+        };
+        if self.table.insert(hash, slot, rehash).is_err() {
+            self.records.remove(slot);
+            return None;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        Some(slot)
+    }
+
+    /// Takes a connection out.
+    pub(crate) fn remove(&mut self, slot: u32, addresses: &Addresses) {
+        if let Some(record) = self.records.remove(slot) {
+            let removed = self.table.remove(self.hash(&tuple(&record.flow, addresses)), slot);
+            debug_assert!(removed, "a record was not in the table");
+        }
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Record<C>> {
+        self.records.get(slot)
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Record<C>> {
+        self.records.get_mut(slot)
+    }
+
+    /// The first slot in use from `from` on.
+    pub(crate) fn next_slot(&self, from: u32) -> Option<u32> {
+        self.records.next_occupied(from)
+    }
+
+    /// The identifier of the connection in a slot.
+    pub(crate) fn id(&self, slot: u32) -> Option<ConnId> {
+        let record = self.records.get(slot)?;
+        Some(ConnId::new(self.shard, slot, record.generation))
+    }
+
+    /// The slot that an identifier names, if its connection is still there.
+    pub(crate) fn slot(&self, id: ConnId) -> Option<u32> {
+        let record = self.records.get(id.slot())?;
+        let same = id.shard() == self.shard && id.generation() == record.generation;
+        same.then_some(id.slot())
+    }
+
+    /// The ends of the connection in a slot.
+    pub(crate) fn ends(&self, slot: u32, addresses: &Addresses) -> Option<Tuple> {
+        Some(tuple(&self.records.get(slot)?.flow, addresses))
+    }
+
+    pub(crate) const fn len(&self) -> u32 {
+        self.records.len()
+    }
+
+    /// Entries of the table.
+    pub(crate) const fn entries(&self) -> u32 {
+        self.table.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() == self.records.capacity()
+    }
+
+    /// Bytes of memory in use: records and table.
+    pub(crate) fn bytes_touched(&self) -> usize {
+        self.records.bytes_touched() + self.table.bytes_touched()
+    }
+}
+
+fn tuple(flow: &Flow, addresses: &Addresses) -> Tuple {
+    Tuple {
+        local: addresses.get(flow.local),
+        local_port: flow.local_port,
+        remote: flow.remote(),
+        remote_port: flow.remote_port,
+    }
+}
+
+/// Two words for IPv4 and five for IPv6, so that the usual case costs five rounds of SipHash.
+fn hash(key: SipKey, ends: &Tuple) -> u64 {
+    let ports = u64::from(ends.local_port) << 16 | u64::from(ends.remote_port);
+    match (ends.local, ends.remote) {
+        (IpAddr::V4(local), IpAddr::V4(remote)) => {
+            let addresses = u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits());
+            key.table_hash([addresses, ports])
+        }
+        (local, remote) => {
+            let ([a, b], [c, d]) = (halves(local), halves(remote));
+            key.table_hash([a, b, c, d, ports])
+        }
+    }
+}
+
+fn halves(address: IpAddr) -> [u64; 2] {
+    let bits = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    [(bits >> 64) as u64, bits as u64]
+}

@@ -1,0 +1,63 @@
+//! The addresses of this end. Invariant: an address's index is its place in the configuration, which
+//! records of connections hold.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Addresses by index and indices by address; at most 65,536.
+pub(crate) struct Addresses {
+    by_index: Vec<IpAddr>,
+    /// Sorted.
+    by_address: Vec<(IpAddr, u16)>,
+}
+
+impl Addresses {
+    /// Addresses past the 65,536th are left out.
+    pub(crate) fn new(addresses: &[IpAddr]) -> Self {
+        let by_index: Vec<IpAddr> =
+            addresses.iter().copied().take(usize::from(u16::MAX) + 1).collect();
+        let mut by_address: Vec<_> = by_index.iter().copied().zip(0..=u16::MAX).collect();
+        by_address.sort_unstable();
+        by_address.dedup_by_key(|(address, _)| *address);
+        Self { by_index, by_address }
+    }
+
+    pub(crate) fn index(&self, address: IpAddr) -> Option<u16> {
+        let place = self.by_address.binary_search_by_key(&address, |(held, _)| *held).ok()?;
+        Some(self.by_address[place].1)
+    }
+
+    /// The address with an index that [`Addresses::index`] gave. Any other gives the unspecified
+    /// address, which nothing is sent from or to.
+    pub(crate) fn get(&self, index: u16) -> IpAddr {
+        let held = self.by_index.get(usize::from(index));
+        held.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.index(address).is_some()
+    }
+
+    /// An address to ask from who has `target`: one of the same family.
+    pub(crate) fn of_family(&self, target: IpAddr) -> Option<IpAddr> {
+        self.by_index.iter().copied().find(|address| address.is_ipv4() == target.is_ipv4())
+    }
+
+    /// Whether a neighbour solicitation for one of the addresses goes to this multicast address:
+    /// ff02::1:ff00:0/104 with the last 24 bits of the address (RFC 4291 section 2.7.1), or all
+    /// nodes.
+    pub(crate) fn hears(&self, group: Ipv6Addr) -> bool {
+        if group == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1) {
+            return true;
+        }
+        self.by_index
+            .iter()
+            .any(|address| matches!(address, IpAddr::V6(own) if solicited_node(*own) == group))
+    }
+}
+
+/// The group that a neighbour solicitation for an address is sent to, RFC 4291 section 2.7.1.
+pub(super) const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b] = address.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (a & 0xff), b)
+}

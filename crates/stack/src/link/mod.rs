@@ -1,0 +1,190 @@
+//! Everything below TCP: the port, the addresses of this end, the neighbours on the link, and what
+//! is answered there and then (ARP, neighbour discovery, echo). Invariant: a frame taken from the
+//! pool is in the batch going out, held for a neighbour, or given back.
+
+mod addresses;
+mod arp;
+mod control;
+mod icmp;
+mod ndisc;
+mod neighbors;
+mod output;
+mod packet;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use alloc::sync::Arc;
+use core::net::IpAddr;
+
+use base::Instant;
+use mem::{Arena, Batch, Frame, Pool, ReserveError};
+use port::{Caps, Port};
+use wire::ethernet::Mac;
+
+use crate::{Config, Drops};
+pub(crate) use addresses::Addresses;
+pub(crate) use control::{Complaint, Trouble};
+use neighbors::Neighbors;
+pub(crate) use packet::{Control, Packet, Segment};
+use routes::Routes;
+
+/// Bytes of a buffer for one packet: an Ethernet frame of the usual size, and room to spare for
+/// VLAN tags, in whole cache lines.
+const BUFFER_BYTES: usize = 1664;
+
+/// One link, as TCP sees it: something to send segments over.
+pub(crate) struct Link<P: Port> {
+    port: P,
+    caps: Caps,
+    mac: Mac,
+    pub(crate) addresses: Addresses,
+    routes: Routes,
+    neighbors: Neighbors,
+    /// Buffers of packets going out.
+    frames: Pool,
+    /// Packets built and not yet taken by the port.
+    out: Batch,
+    /// Packets received and sent.
+    packets: u64,
+    /// The time of this turn.
+    now: Instant,
+    /// What the port said when it failed.
+    failure: Option<P::Error>,
+    drops: Arc<Drops>,
+}
+
+impl<P: Port> Link<P> {
+    pub(crate) fn new_in(
+        arena: &mut Arena,
+        port: P,
+        config: &Config,
+        drops: Arc<Drops>,
+    ) -> Result<Self, ReserveError> {
+        let caps = port.caps();
+        Ok(Self {
+            port,
+            caps,
+            mac: config.mac,
+            addresses: Addresses::new(&config.addresses),
+            routes: Routes::new(&config.routes),
+            neighbors: Neighbors::new(),
+            frames: Pool::new_in(arena, config.frames, BUFFER_BYTES)?,
+            out: Batch::new(),
+            packets: 0,
+            now: Instant::ZERO,
+            failure: None,
+            drops,
+        })
+    }
+
+    /// A pool for packets that arrive over this link: one batch.
+    pub(crate) fn arrivals_in(arena: &mut Arena) -> Result<Pool, ReserveError> {
+        Pool::new_in(arena, Batch::CAPACITY as u32, BUFFER_BYTES)
+    }
+
+    /// Bytes of an arena that a link and its pool for arrivals take.
+    pub(crate) const fn bytes_for(config: &Config) -> usize {
+        Pool::bytes_for(config.frames, BUFFER_BYTES)
+            .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, BUFFER_BYTES))
+    }
+
+    /// Begins a turn and takes what has arrived.
+    pub(crate) fn receive(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) {
+        self.now = now;
+        let held = into.len();
+        let received = self.port.rx(now, pool, into);
+        self.packets += (into.len() - held) as u64;
+        self.note(received);
+    }
+
+    /// Whether a packet can be sent now: a buffer is free, and the batch has room, after the port
+    /// was asked to take what is in it.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.out.is_full() {
+            self.flush();
+        }
+        !self.out.is_full() && self.frames.available() > 0
+    }
+
+    /// Hands what was built to the port.
+    pub(crate) fn flush(&mut self) {
+        if !self.out.is_empty() {
+            let built = self.out.len();
+            let sent = self.port.tx(self.now, &mut self.frames, &mut self.out);
+            self.packets += (built - self.out.len()) as u64;
+            self.note(sent);
+        }
+    }
+
+    /// Packets received from and handed to the port since the start.
+    pub(crate) const fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Whether packets wait for the port.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// The first failure of the port since this was last asked.
+    pub(crate) const fn failure(&mut self) -> Option<P::Error> {
+        self.failure.take()
+    }
+
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
+        self.port.wait(until)
+    }
+
+    pub(crate) const fn port(&mut self) -> &mut P {
+        &mut self.port
+    }
+
+    /// When the link has something to do by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.port.deadline()
+    }
+
+    /// Gives every frame back to the pool and says how many are missing: none, or frames leak.
+    pub(crate) fn recall_frames(&mut self) -> u32 {
+        self.out.give_all(&mut self.frames);
+        self.neighbors.give_all(&mut self.frames);
+        self.frames.taken()
+    }
+
+    /// Frames that are taken from their pool, and those in the batch or held for a neighbour.
+    pub(crate) const fn frames_taken_and_found(&self) -> (u32, u32) {
+        (self.frames.taken(), self.out.len() as u32 + self.neighbors.held())
+    }
+
+    /// Bytes of memory in use for packets going out.
+    pub(crate) const fn bytes_touched(&self) -> usize {
+        self.frames.bytes_touched()
+    }
+
+    /// Largest TCP segment without options towards an address: the MTU less the fixed headers.
+    pub(crate) const fn mss(&self, remote: IpAddr) -> u16 {
+        let headers = match remote {
+            IpAddr::V4(_) => wire::ipv4::HEADER_LENGTH,
+            IpAddr::V6(_) => wire::ipv6::HEADER_LENGTH,
+        } + wire::tcp::HEADER_LENGTH;
+        self.caps.mtu.saturating_sub(headers as u16)
+    }
+
+    fn note(&mut self, result: Result<(), P::Error>) {
+        if let Err(failure) = result {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    fn give(&mut self, frame: Frame) {
+        self.frames.give(frame);
+    }
+}
+
+impl<P: Port> Drop for Link<P> {
+    fn drop(&mut self) {
+        let missing = self.recall_frames();
+        debug_assert!(missing == 0, "{missing} packet buffers leaked");
+    }
+}

@@ -1,0 +1,134 @@
+//! Who on the link has which address: RFC 826 with the time limits of RFC 1122 section 2.3.2.1, and
+//! RFC 4861's neighbour cache, its states folded into three. Invariant: at most [`NEIGHBORS_MAX`]
+//! neighbours and [`HELD_MAX`] held frames, whoever asks for whatever.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use base::Instant;
+use mem::{Frame, Pool};
+use wire::ethernet::Mac;
+
+/// Neighbours kept. A link with more hosts belongs behind a router; past this, the entry that was
+/// confirmed longest ago goes.
+const NEIGHBORS_MAX: usize = 4096;
+/// Frames that wait for an answer, over all neighbours. RFC 1122 section 2.3.2.2 wants at least one.
+const HELD_MAX: usize = 64;
+/// After this long without a confirmation a neighbour is asked again while it is used.
+const CONFIRM_AFTER: Duration = Duration::from_secs(60);
+/// After this long an unconfirmed address is not used any more (RFC 1122 section 2.3.2.1: of the
+/// order of a minute; RFC 4861 asks three times).
+const FORGET_AFTER: Duration = Duration::from_secs(64);
+/// Between two questions for one address: RFC 1122 section 2.3.2.1, at most one a second.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct Neighbors {
+    /// Sorted by address. Its room is reserved at the start.
+    entries: Vec<(IpAddr, Entry)>,
+    held: Vec<(IpAddr, Frame)>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    mac: Option<Mac>,
+    confirmed: Instant,
+    asked: Option<Instant>,
+}
+
+/// What is known of a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Known {
+    pub(super) mac: Option<Mac>,
+    /// Whether it is time to ask who has the address.
+    pub(super) ask: bool,
+}
+
+impl Neighbors {
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held: Vec::with_capacity(HELD_MAX) }
+    }
+
+    /// What is known of the neighbour with this address, which a packet is about to be sent to.
+    pub(super) fn look_up(&mut self, address: IpAddr, now: Instant) -> Known {
+        let unknown = Entry { mac: None, confirmed: Instant::ZERO, asked: None };
+        let place = match self.place(address) {
+            Ok(place) => place,
+            Err(_) => self.insert(address, unknown),
+        };
+        let (_, entry) = &mut self.entries[place];
+        let age = now - entry.confirmed;
+        if age >= FORGET_AFTER {
+            entry.mac = None;
+        }
+        let stale = entry.mac.is_none() || age >= CONFIRM_AFTER;
+        let ask = stale && entry.asked.is_none_or(|asked| now - asked >= ASK_INTERVAL);
+        if ask {
+            entry.asked = Some(now);
+        }
+        Known { mac: entry.mac, ask }
+    }
+
+    /// The neighbour said, about itself, that it has the address. `wanted`: an answer to a
+    /// question of ours, or a question to us, so that it will be of use; other news only updates
+    /// what is there (RFC 826's merge flag, RFC 4861 section 7.2.5).
+    pub(super) fn learn(&mut self, address: IpAddr, mac: Mac, now: Instant, wanted: bool) {
+        if mac.is_multicast() {
+            return;
+        }
+        let entry = Entry { mac: Some(mac), confirmed: now, asked: None };
+        match self.place(address) {
+            Ok(place) => self.entries[place].1 = entry,
+            Err(_) if wanted => {
+                self.insert(address, entry);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Keeps a frame until the address's owner is known. Gives it back when too many are kept.
+    pub(super) fn hold(&mut self, address: IpAddr, frame: Frame) -> Result<(), Frame> {
+        if self.held.len() == HELD_MAX {
+            return Err(frame);
+        }
+        self.held.push((address, frame));
+        Ok(())
+    }
+
+    /// Takes out one frame held for an address.
+    pub(super) fn release(&mut self, address: IpAddr) -> Option<Frame> {
+        let place = self.held.iter().position(|(wanted, _)| *wanted == address)?;
+        Some(self.held.remove(place).1)
+    }
+
+    /// Frames held.
+    pub(super) const fn held(&self) -> u32 {
+        // At most `HELD_MAX`.
+        self.held.len() as u32
+    }
+
+    pub(super) fn give_all(&mut self, pool: &mut Pool) {
+        for (_, frame) in self.held.drain(..) {
+            pool.give(frame);
+        }
+    }
+
+    fn place(&self, address: IpAddr) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&address, |(held, _)| *held)
+    }
+
+    /// Adds an entry that is not there, and says where it is. The one confirmed longest ago makes
+    /// way when there are too many.
+    fn insert(&mut self, address: IpAddr, entry: Entry) -> usize {
+        if self.entries.len() >= NEIGHBORS_MAX {
+            let age = |&(_, (_, entry)): &(usize, &(IpAddr, Entry))| entry.confirmed;
+            let oldest = self.entries.iter().enumerate().min_by_key(age);
+            if let Some((place, _)) = oldest {
+                self.entries.remove(place);
+            }
+        }
+        let place = self.place(address).unwrap_or_else(|place| place);
+        self.entries.insert(place, (address, entry));
+        place
+    }
+}

@@ -1,0 +1,158 @@
+//! The first of the three passes: what a frame is, and whose connection it belongs to. Invariant: a
+//! [`Segment`]'s lengths and checksums are right and it was sent to this end.
+
+use core::net::IpAddr;
+use core::ops::Range;
+
+use port::Port;
+use wire::ethernet::{EtherType, Mac};
+use wire::protocol::{self, Ecn};
+use wire::{ethernet, ipv4, ipv6, tcp};
+
+use super::Link;
+use crate::drops::Reason;
+
+/// What a frame that arrived holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Packet {
+    /// A TCP segment for one of our addresses.
+    Segment(Segment),
+    /// Something that the link answers by itself; where it starts in the frame.
+    Control(Control),
+}
+
+/// What the link deals with by itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Control {
+    Arp { payload: usize },
+    Icmpv4 { header: ipv4::Repr, message: Range<usize> },
+    Icmpv6 { header: ipv6::Repr, message: Range<usize>, from: Mac },
+}
+
+/// A TCP segment and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) remote: IpAddr,
+    pub(crate) local: IpAddr,
+    pub(crate) ecn: Ecn,
+    pub(crate) header: tcp::Repr,
+    /// Where the payload is in the frame.
+    pub(crate) payload: Range<usize>,
+}
+
+impl<P: Port> Link<P> {
+    /// Says what a frame is, or why it is nothing.
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Packet, Reason> {
+        let frame = ethernet::View::new(bytes)?;
+        let header = frame.repr();
+        if header.destination != self.mac && !header.destination.is_multicast() {
+            return Err(Reason::NotForUs);
+        }
+        match header.kind {
+            EtherType::IPV4 => self.parse_ipv4(bytes, frame.payload(), header.destination),
+            EtherType::IPV6 => self.parse_ipv6(bytes, frame.payload(), &header),
+            EtherType::ARP => {
+                let payload = offset(bytes, frame.payload()).start;
+                Ok(Packet::Control(Control::Arp { payload }))
+            }
+            _ => Err(Reason::UnknownProtocol),
+        }
+    }
+
+    fn parse_ipv4(&self, frame: &[u8], bytes: &[u8], to: Mac) -> Result<Packet, Reason> {
+        let packet = ipv4::View::new(bytes)?;
+        if !packet.verifies() {
+            return Err(Reason::Checksum);
+        }
+        if packet.is_fragment() {
+            return Err(Reason::Fragment);
+        }
+        let header = packet.repr();
+        let (remote, local) = (IpAddr::V4(header.source), IpAddr::V4(header.destination));
+        // RFC 1122 section 3.2.1.3: not from a broadcast or multicast address, nor for unicast in a
+        // link-layer broadcast.
+        if header.source.is_multicast() || header.source.is_broadcast() || to.is_multicast() {
+            return Err(Reason::NotForUs);
+        }
+        match header.protocol {
+            protocol::TCP => {
+                let length = header.payload_length;
+                let sum = wire::checksum::Sum::pseudo_v4(
+                    header.source,
+                    header.destination,
+                    protocol::TCP,
+                    length,
+                );
+                self.parse_tcp(frame, packet.payload(), sum, (remote, local), header.ecn)
+            }
+            protocol::ICMPV4 if self.addresses.contains(local) => {
+                let message = offset(frame, packet.payload());
+                Ok(Packet::Control(Control::Icmpv4 { header, message }))
+            }
+            protocol::ICMPV4 => Err(Reason::NotForUs),
+            _ => Err(Reason::UnknownProtocol),
+        }
+    }
+
+    fn parse_ipv6(
+        &self,
+        frame: &[u8],
+        bytes: &[u8],
+        ethernet: &ethernet::Repr,
+    ) -> Result<Packet, Reason> {
+        let packet = ipv6::View::new(bytes)?;
+        if packet.is_fragment() {
+            return Err(Reason::Fragment);
+        }
+        let header = packet.repr();
+        let (remote, local) = (IpAddr::V6(header.source), IpAddr::V6(header.destination));
+        // A mapped address stands for an IPv4 one inside a program and is never on the wire.
+        if header.source.is_multicast() || header.source.to_ipv4_mapped().is_some() {
+            return Err(Reason::NotForUs);
+        }
+        match header.protocol {
+            protocol::TCP if !ethernet.destination.is_multicast() => {
+                let length = u32::from(header.payload_length);
+                let sum = wire::checksum::Sum::pseudo_v6(
+                    header.source,
+                    header.destination,
+                    protocol::TCP,
+                    length,
+                );
+                self.parse_tcp(frame, packet.payload(), sum, (remote, local), header.ecn)
+            }
+            protocol::ICMPV6
+                if self.addresses.contains(local) || self.addresses.hears(header.destination) =>
+            {
+                let message = offset(frame, packet.payload());
+                let from = ethernet.source;
+                Ok(Packet::Control(Control::Icmpv6 { header, message, from }))
+            }
+            protocol::TCP | protocol::ICMPV6 => Err(Reason::NotForUs),
+            _ => Err(Reason::UnknownProtocol),
+        }
+    }
+
+    fn parse_tcp(
+        &self,
+        frame: &[u8],
+        bytes: &[u8],
+        pseudo: wire::checksum::Sum,
+        (remote, local): (IpAddr, IpAddr),
+        ecn: Ecn,
+    ) -> Result<Packet, Reason> {
+        let segment = tcp::View::new(bytes)?;
+        if !self.caps.checksums_verified && !segment.verifies(pseudo) {
+            return Err(Reason::Checksum);
+        }
+        let payload = offset(frame, segment.payload());
+        let header = segment.repr();
+        Ok(Packet::Segment(Segment { remote, local, ecn, header, payload }))
+    }
+}
+
+/// Where a part of the frame is in it.
+fn offset(frame: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - frame.as_ptr().addr();
+    start..start + part.len()
+}

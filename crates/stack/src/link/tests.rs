@@ -1,0 +1,301 @@
+//! What is answered below TCP, frame by frame.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use std::vec;
+
+use base::{Instant, Limits, SipKey};
+use mem::{Arena, Batch, Pool};
+use port::{Caps, MemPort, Port};
+use wire::ethernet::{self, EtherType, Mac};
+use wire::protocol::{self, Ecn};
+use wire::{arp, icmpv4, icmpv6, ipv4, ipv6, ndisc};
+
+use super::{Link, Packet};
+use crate::{Config, Drops, Reason, Route, Secrets};
+
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const OWN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const PEER6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+const OWN_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const PEER_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+/// A link, and the other end of its wire.
+struct Bench {
+    link: Link<MemPort>,
+    wire: MemPort,
+    pool: Pool,
+    now: Instant,
+    drops: Arc<Drops>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let route = |prefix: IpAddr, length, gateway| Route { prefix, length, gateway };
+        let config = Config {
+            shard: 0,
+            mac: OWN_MAC,
+            addresses: vec![OWN.into(), OWN6.into()],
+            routes: vec![
+                route(Ipv4Addr::UNSPECIFIED.into(), 0, Some(ROUTER.into())),
+                route(OWN.into(), 24, None),
+                route(OWN6.into(), 64, None),
+            ],
+            listeners: vec![],
+            limits: Limits::default(),
+            working: 1,
+            buffers: 1,
+            frames: 80,
+            tcp: tcp::Config::default(),
+            secrets: Secrets {
+                flows: SipKey::new([1, 2]),
+                sequence: tcp::Key([3, 4]),
+                cookies: tcp::Key([5, 6]),
+            },
+        };
+        let (port, wire) = MemPort::pair(1 << 16, Caps::ETHERNET).unwrap();
+        let drops = Arc::new(Drops::default());
+        let link = Link::new_in(&mut Arena::separate(), port, &config, Arc::clone(&drops)).unwrap();
+        let (pool, now) = (Pool::new(200, 2048).unwrap(), Instant::from_millis(500_000));
+        Self { link, wire, pool, now, drops }
+    }
+
+    /// Sends a frame to the link, lets it act, and gives what it sends.
+    fn exchange(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut batch = Batch::new();
+        let mut sent = self.pool.take().unwrap();
+        self.pool.buffer_mut(&mut sent)[..frame.len()].copy_from_slice(frame);
+        sent.set_range(0..frame.len());
+        batch.push(sent).unwrap();
+        self.wire.tx(self.now, &mut self.pool, &mut batch).unwrap();
+        self.link.receive(self.now, &mut self.pool, &mut batch);
+        while let Some(frame) = batch.pop() {
+            let data = self.pool.data(&frame).to_vec();
+            self.pool.give(frame);
+            match self.link.parse(&data) {
+                Ok(Packet::Control(control)) => {
+                    assert_eq!(self.link.control(&control, &data), None);
+                }
+                Ok(Packet::Segment(_)) => panic!("no segment was sent"),
+                Err(reason) => self.drops.count(reason),
+            }
+        }
+        self.sent()
+    }
+
+    /// What the link has sent.
+    fn sent(&mut self) -> Vec<Vec<u8>> {
+        self.link.now = self.now;
+        self.link.flush();
+        let mut batch = Batch::new();
+        self.wire.rx(self.now, &mut self.pool, &mut batch).unwrap();
+        let frames = batch.iter().map(|frame| self.pool.data(frame).to_vec()).collect();
+        batch.give_all(&mut self.pool);
+        frames
+    }
+
+    /// Sends a segment to an address of the peers'.
+    fn send_to(&mut self, destination: Ipv4Addr) {
+        self.link.now = self.now;
+        let header = wire::tcp::Repr::default();
+        let ends = (OWN.into(), destination.into());
+        self.link.send_segment(ends, &header, Ecn::NotCapable, 0, |_| {});
+    }
+}
+
+fn frame(to: Mac, kind: EtherType, payload: &[u8]) -> Vec<u8> {
+    let header =
+        ethernet::Repr { destination: to, source: PEER_MAC, service: None, tag: None, kind };
+    let mut bytes = vec![0; header.length() + payload.len()];
+    let length = header.emit(&mut bytes).unwrap();
+    bytes[length..].copy_from_slice(payload);
+    bytes
+}
+
+fn arp(operation: arp::Operation, target: Ipv4Addr, sender: Ipv4Addr) -> Vec<u8> {
+    let packet = arp::Repr { operation, sender_mac: PEER_MAC, sender, target_mac: OWN_MAC, target };
+    let mut bytes = [0; arp::LENGTH];
+    packet.emit(&mut bytes).unwrap();
+    frame(Mac::BROADCAST, EtherType::ARP, &bytes)
+}
+
+fn ipv4(destination: Ipv4Addr, message: &icmpv4::Repr<'_>) -> Vec<u8> {
+    let header = ipv4::Repr {
+        source: PEER,
+        destination,
+        protocol: protocol::ICMPV4,
+        time_to_live: 64,
+        dscp: 0,
+        ecn: Ecn::NotCapable,
+        identification: 0,
+        dont_fragment: true,
+        payload_length: message.length() as u16,
+    };
+    let mut bytes = vec![0; ipv4::HEADER_LENGTH + message.length()];
+    header.emit(&mut bytes).unwrap();
+    message.emit(&mut bytes[ipv4::HEADER_LENGTH..]).unwrap();
+    frame(OWN_MAC, EtherType::IPV4, &bytes)
+}
+
+fn ipv6(to: Mac, destination: Ipv6Addr, hop_limit: u8, message: &icmpv6::Repr<'_>) -> Vec<u8> {
+    let header = ipv6::Repr {
+        source: PEER6,
+        destination,
+        protocol: protocol::ICMPV6,
+        hop_limit,
+        dscp: 0,
+        ecn: Ecn::NotCapable,
+        flow_label: 0,
+        payload_length: message.length() as u16,
+    };
+    let mut bytes = vec![0; ipv6::HEADER_LENGTH + message.length()];
+    header.emit(&mut bytes).unwrap();
+    message.emit(&mut bytes[ipv6::HEADER_LENGTH..], PEER6, destination).unwrap();
+    frame(to, EtherType::IPV6, &bytes)
+}
+
+fn arp_of(frame: &[u8]) -> arp::Repr {
+    let view = ethernet::View::new(frame).unwrap();
+    assert_eq!(view.repr().kind, EtherType::ARP);
+    arp::Repr::parse(view.payload()).unwrap()
+}
+
+fn destination(frame: &[u8]) -> Mac {
+    ethernet::View::new(frame).unwrap().repr().destination
+}
+
+#[test]
+fn a_question_for_our_address_is_answered_and_others_are_not() {
+    let mut bench = Bench::new();
+    let sent = bench.exchange(&arp(arp::Operation::Request, OWN, PEER));
+    assert_eq!(sent.len(), 1);
+    let reply = arp_of(&sent[0]);
+    assert_eq!(
+        (reply.operation, reply.sender, reply.sender_mac),
+        (arp::Operation::Reply, OWN, OWN_MAC)
+    );
+    assert_eq!((reply.target, destination(&sent[0])), (PEER, PEER_MAC));
+    assert!(bench.exchange(&arp(arp::Operation::Request, PEER, PEER)).is_empty());
+    // Whoever asked us is known: nothing is asked before a packet goes to it.
+    bench.send_to(PEER);
+    let sent = bench.sent();
+    assert_eq!((sent.len(), destination(&sent[0])), (1, PEER_MAC));
+}
+
+#[test]
+fn a_packet_waits_for_its_neighbour_and_the_question_is_repeated_once_a_second() {
+    let mut bench = Bench::new();
+    bench.send_to(PEER);
+    bench.send_to(PEER);
+    let asked = bench.sent();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((arp_of(&asked[0]).target, destination(&asked[0])), (PEER, Mac::BROADCAST));
+    bench.now += Duration::from_secs(1);
+    bench.send_to(PEER);
+    assert_eq!(bench.sent().len(), 1);
+    let released = bench.exchange(&arp(arp::Operation::Reply, OWN, PEER));
+    assert_eq!(released.len(), 3);
+    assert!(released.iter().all(|frame| destination(frame) == PEER_MAC));
+    // Known, then asked for again while it is still used, then forgotten.
+    for (seconds, frames) in [(59, 1), (1, 2), (5, 1)] {
+        bench.now += Duration::from_secs(seconds);
+        bench.send_to(PEER);
+        assert_eq!(bench.sent().len(), frames, "{seconds}");
+    }
+}
+
+#[test]
+fn what_is_not_on_the_link_goes_to_the_router() {
+    let mut bench = Bench::new();
+    bench.send_to(Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(arp_of(&bench.sent()[0]).target, ROUTER);
+    let released = bench.exchange(&arp(arp::Operation::Reply, OWN, ROUTER));
+    assert_eq!(released.len(), 1);
+}
+
+#[test]
+fn frames_held_for_silent_neighbours_are_bounded() {
+    let mut bench = Bench::new();
+    for last in 0..100 {
+        bench.send_to(Ipv4Addr::new(10, 0, 0, 100 + last));
+        bench.sent();
+    }
+    assert_eq!(bench.drops.get(Reason::NoNeighbor), 36);
+    assert_eq!(bench.link.recall_frames(), 0);
+}
+
+#[test]
+fn a_claim_to_our_own_address_is_not_believed() {
+    let mut bench = Bench::new();
+    bench.exchange(&arp(arp::Operation::Reply, OWN, OWN));
+    assert_eq!(bench.drops.get(Reason::AddressConflict), 1);
+}
+
+#[test]
+fn echo_is_answered_over_both_families() {
+    let mut bench = Bench::new();
+    bench.exchange(&arp(arp::Operation::Request, OWN, PEER));
+    let data = b"some data";
+    let request = icmpv4::Repr::EchoRequest { identifier: 7, sequence: 9, data };
+    let sent = bench.exchange(&ipv4(OWN, &request));
+    let packet = ipv4::View::new(ethernet::View::new(&sent[0]).unwrap().payload()).unwrap();
+    let reply = icmpv4::Repr::parse(packet.payload()).unwrap();
+    assert_eq!(reply, icmpv4::Repr::EchoReply { identifier: 7, sequence: 9, data });
+    assert_eq!((packet.repr().source, packet.repr().destination), (OWN, PEER));
+    assert!(bench.exchange(&ipv4(PEER, &request)).is_empty());
+
+    let ask = icmpv6::Repr::Ndisc(ndisc::Repr::NeighborSolicitation {
+        target: OWN6,
+        source: Some(PEER_MAC),
+    });
+    bench.exchange(&ipv6(OWN_MAC, OWN6, 255, &ask));
+    let request = icmpv6::Repr::EchoRequest { identifier: 7, sequence: 9, data };
+    let sent = bench.exchange(&ipv6(OWN_MAC, OWN6, 64, &request));
+    let packet = ipv6::View::new(ethernet::View::new(&sent[0]).unwrap().payload()).unwrap();
+    let reply = icmpv6::Repr::parse(packet.payload(), OWN6, PEER6).unwrap();
+    assert_eq!(reply, icmpv6::Repr::EchoReply { identifier: 7, sequence: 9, data });
+}
+
+#[test]
+fn a_solicitation_is_answered_only_from_the_link() {
+    let mut bench = Bench::new();
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 1);
+    let mac = Mac([0x33, 0x33, 0xff, 0, 0, 1]);
+    let ask = icmpv6::Repr::Ndisc(ndisc::Repr::NeighborSolicitation {
+        target: OWN6,
+        source: Some(PEER_MAC),
+    });
+    assert!(bench.exchange(&ipv6(mac, group, 254, &ask)).is_empty());
+    let sent = bench.exchange(&ipv6(mac, group, 255, &ask));
+    let packet = ipv6::View::new(ethernet::View::new(&sent[0]).unwrap().payload()).unwrap();
+    let answer = icmpv6::Repr::parse(packet.payload(), OWN6, PEER6).unwrap();
+    let icmpv6::Repr::Ndisc(ndisc::Repr::NeighborAdvertisement { target, link_layer, .. }) = answer
+    else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((target, link_layer, packet.repr().hop_limit), (OWN6, Some(OWN_MAC), 255));
+}
+
+#[test]
+fn damaged_fragmented_and_foreign_packets_are_counted_and_dropped() {
+    let mut bench = Bench::new();
+    let request = icmpv4::Repr::EchoRequest { identifier: 7, sequence: 9, data: b"" };
+    let good = ipv4(OWN, &request);
+    let mut damaged = good.clone();
+    damaged[20] ^= 1;
+    let mut fragment = good.clone();
+    fragment[20] |= 0x20;
+    // The header's checksum fits the flag that was set.
+    fragment[24] = fragment[24].wrapping_sub(0x20);
+    let mut foreign = good.clone();
+    foreign[5] ^= 0x40;
+    for bad in [&damaged, &fragment, &foreign, &good[..20].to_vec()] {
+        assert!(bench.exchange(bad).is_empty());
+    }
+    let reasons = [Reason::Checksum, Reason::Fragment, Reason::NotForUs, Reason::Malformed];
+    assert_eq!(reasons.map(|reason| bench.drops.get(reason)), [1; 4]);
+}

@@ -1,0 +1,130 @@
+//! Whether all there is of an engine still adds up: for simulations and tests, which ask after every
+//! turn. Invariant: asking changes nothing.
+
+use core::fmt;
+
+use port::Port;
+use tcp::Body;
+
+use super::{Core, Native};
+
+/// What does not add up. Any of these is a mistake in the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Inconsistency {
+    /// Packet buffers taken from their pool, and those that are in a batch or wait for a neighbour.
+    Frames {
+        /// Taken from the pool.
+        taken: u32,
+        /// Found where they may be.
+        found: u32,
+    },
+    /// Packets that arrived and were not given back when the turn ended.
+    Arrivals(u32),
+    /// Buffers taken from their pool, and those that working blocks hold.
+    Buffers {
+        /// Taken from the pool.
+        taken: u32,
+        /// Found in blocks.
+        found: u32,
+    },
+    /// The flow table does not lead to the record in this slot by its own ends.
+    Flow(u32),
+    /// The flow table has another number of entries than there are records.
+    Entries {
+        /// Records.
+        records: u32,
+        /// Entries of the table.
+        entries: u32,
+    },
+    /// A record names a block that belongs to another one, or blocks are taken that no record names.
+    Block(u32),
+    /// SND.UNA ≤ SND.NXT ≤ the number after the FIN does not hold for the connection in this slot.
+    Sequence(u32),
+}
+
+impl fmt::Display for Inconsistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frames { taken, found } => {
+                write!(f, "{taken} packet buffers are taken and {found} are where they may be")
+            }
+            Self::Arrivals(count) => write!(f, "{count} packets that arrived were not given back"),
+            Self::Buffers { taken, found } => {
+                write!(f, "{taken} buffers are taken and working blocks hold {found}")
+            }
+            Self::Flow(slot) => write!(f, "the flow table does not find the record in slot {slot}"),
+            Self::Entries { records, entries } => {
+                write!(f, "{records} records and {entries} entries of the flow table")
+            }
+            Self::Block(block) => write!(f, "block {block} and the records do not agree"),
+            Self::Sequence(slot) => {
+                write!(f, "the sequence numbers of the connection in slot {slot} are out of order")
+            }
+        }
+    }
+}
+
+impl<P: Port, C: Copy + Default> Native<P, C> {
+    /// Looks at everything and says what does not add up. Costs time for every connection.
+    ///
+    /// # Errors
+    /// The first [`Inconsistency`] found.
+    pub fn audit(&self) -> Result<(), Inconsistency> {
+        let arrivals = self.arrivals.taken();
+        if arrivals != 0 {
+            return Err(Inconsistency::Arrivals(arrivals));
+        }
+        self.core.audit()
+    }
+
+    /// Connections, in TIME-WAIT or not, and buffers in use: nothing of either is left once every
+    /// connection is over and forgotten.
+    #[must_use]
+    pub fn left_over(&self) -> (u32, u32) {
+        (self.core.flows.len(), self.core.buffers.taken())
+    }
+}
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    fn audit(&self) -> Result<(), Inconsistency> {
+        let (taken, found) = self.link.frames_taken_and_found();
+        if taken != found {
+            return Err(Inconsistency::Frames { taken, found });
+        }
+        let (taken, found) = (self.buffers.taken(), self.blocks.buffers_held());
+        if taken != found {
+            return Err(Inconsistency::Buffers { taken, found });
+        }
+        let (records, entries) = (self.flows.len(), self.flows.entries());
+        if records != entries {
+            return Err(Inconsistency::Entries { records, entries });
+        }
+        let (mut from, mut at_work) = (0, 0);
+        while let Some(slot) = self.flows.next_slot(from) {
+            from = slot + 1;
+            at_work += self.audit_record(slot)?;
+        }
+        if at_work == self.blocks.taken() { Ok(()) } else { Err(Inconsistency::Block(at_work)) }
+    }
+
+    /// Gives 1 for a connection at work, else 0.
+    fn audit_record(&self, slot: u32) -> Result<u32, Inconsistency> {
+        let addresses = &self.link.addresses;
+        let ends = self.flows.ends(slot, addresses).ok_or(Inconsistency::Flow(slot))?;
+        if self.flows.find(self.flows.hash(&ends), &ends, addresses) != Some(slot) {
+            return Err(Inconsistency::Flow(slot));
+        }
+        let Some(Body::Working(block)) = self.flows.get(slot).map(|record| record.body) else {
+            return Ok(0);
+        };
+        let working = &self.blocks[block];
+        if working.slot != slot {
+            return Err(Inconsistency::Block(block));
+        }
+        let (una, next, end) = (working.tcp.una(), working.tcp.next(), working.tcp.end());
+        if !una.at_or_before(next) || !next.at_or_before(end + 1) {
+            return Err(Inconsistency::Sequence(slot));
+        }
+        Ok(1)
+    }
+}

@@ -1,0 +1,286 @@
+//! Packets that arrived, in three passes over a batch: parse and hash all; look up and prefetch all;
+//! process each. So the cache misses of a batch overlap. Invariant: packets are processed in the
+//! order they arrived.
+
+use app::{End, Handler};
+use mem::{Batch, Frame, Pool};
+use port::Port;
+use tcp::{Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
+
+use super::{Core, tcp_turn};
+use crate::Reason;
+use crate::link::{Complaint, Control, Packet, Segment, Trouble};
+use crate::receive_store::ReceiveStore;
+
+/// Buffers that must be free for payload to be taken: for what the handler answers, and for all of
+/// the segment in case that it consumes nothing.
+const BUFFERS_FOR_PAYLOAD: u32 = 1 + ReceiveStore::BUFFERS_A_SEGMENT;
+
+/// A packet between the passes.
+enum Parsed {
+    Segment(Segment, u64),
+    Control(Control),
+    Dropped,
+}
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    /// Takes a batch in.
+    pub(super) fn input<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        arrivals: &Pool,
+        batch: &Batch,
+    ) {
+        let mut parsed = [const { Parsed::Dropped }; Batch::CAPACITY];
+        let count = batch.len();
+        for frame in batch.iter() {
+            arrivals.prefetch(frame);
+        }
+        for (parsed, frame) in parsed.iter_mut().zip(batch.iter()) {
+            *parsed = self.parse(arrivals, frame);
+        }
+        for parsed in &parsed[..count] {
+            if let Parsed::Segment(_, hash) = parsed {
+                self.flows.prefetch_record(*hash);
+            }
+        }
+        for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
+            let data = arrivals.data(frame);
+            match parsed {
+                Parsed::Segment(segment, hash) => self.segment(app, segment, *hash, data),
+                Parsed::Control(control) => {
+                    if let Some(complaint) = self.link.control(control, data) {
+                        self.complaint(app, &complaint);
+                    }
+                }
+                Parsed::Dropped => {}
+            }
+        }
+    }
+
+    fn parse(&self, arrivals: &Pool, frame: &Frame) -> Parsed {
+        match self.link.parse(arrivals.data(frame)) {
+            Ok(Packet::Segment(segment)) => {
+                let hash = self.flows.hash(&segment.ends());
+                self.flows.prefetch_bucket(hash);
+                Parsed::Segment(segment, hash)
+            }
+            Ok(Packet::Control(control)) => Parsed::Control(control),
+            Err(reason) => {
+                self.drops.count(reason);
+                Parsed::Dropped
+            }
+        }
+    }
+
+    fn segment<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        segment: &Segment,
+        hash: u64,
+        frame: &[u8],
+    ) {
+        let payload = &frame[segment.payload.clone()];
+        self.counters.bytes_in.add(payload.len() as u64);
+        let found = self.flows.find(hash, &segment.ends(), &self.link.addresses);
+        let Some(slot) = found else {
+            return self.segment_for_listener(app, segment, hash, payload);
+        };
+        let Some(record) = self.flows.get(slot) else { return };
+        match record.body {
+            Body::Working(block) => self.segment_for_block(app, block, segment, payload),
+            Body::Sleeping(sleeping) => match self.wake_up(slot, &sleeping) {
+                Some(block) => self.segment_for_block(app, block, segment, payload),
+                None => self.drops.count(Reason::NoWorkingBlock),
+            },
+            Body::TimeWait(_) => self.segment_for_time_wait(app, slot, segment, hash, payload),
+        }
+    }
+
+    pub(super) fn segment_for_block<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        block: u32,
+        segment: &Segment,
+        payload: &[u8],
+    ) {
+        let available = self.buffers.available();
+        if !payload.is_empty() && available < BUFFERS_FOR_PAYLOAD {
+            // As if the payload had been lost, before anything about it is acknowledged. What the
+            // segment acknowledges still counts: that is what gives buffers back.
+            self.drops.count(Reason::NoBuffer);
+            return self.segment_for_block(app, block, &segment.without_payload(), &[]);
+        }
+        // What is ahead of its turn may not take the buffers that what comes before it needs.
+        let spare = BUFFERS_FOR_PAYLOAD + ReceiveStore::BUFFERS_A_SEGMENT;
+        let can_hold = available >= spare.max(self.buffers.capacity() / 2);
+        let held = &mut self.blocks[block];
+        let arrival = arrival(segment, payload, can_hold);
+        let before = held.tcp.receive_next();
+        let received = held.tcp.receive(&mut tcp_turn!(self), &arrival);
+        if received.acknowledged > 0 {
+            held.sending.release(received.acknowledged, &mut self.buffers);
+        }
+        if let Payload::OutOfOrder { skip, length } = received.payload
+            && !held.facts.closing
+        {
+            let first = arrival.header.sequence + skip;
+            let ahead = first.distance(before).unsigned_abs() as usize;
+            let bytes = &payload[skip as usize..(skip + length) as usize];
+            let kept = held.received.write(ahead, bytes, &mut self.buffers);
+            debug_assert!(kept, "room was there before TCP was told so");
+        }
+        self.after_segment(app, block, &received, payload);
+    }
+
+    /// Acts on what a segment led to.
+    fn after_segment<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        block: u32,
+        received: &Received,
+        payload: &[u8],
+    ) {
+        if received.dropped.is_some() {
+            self.drops.count(Reason::Refused);
+        }
+        if let Some(reset) = received.reset {
+            self.send_for_block(block, &reset.outgoing());
+        }
+        let events = received.events;
+        self.note_events(block, events);
+        if events.any(Events::OVER) {
+            return self.over(app, block, end_of(events));
+        }
+        let new = match received.payload {
+            Payload::InOrder { skip, length, held } => {
+                let new = &payload[skip as usize..(skip + length) as usize];
+                match self.take_in(block, new, held as usize) {
+                    Some(new) => new,
+                    None => return self.abort(app, block, End::Overflow),
+                }
+            }
+            Payload::None | Payload::OutOfOrder { .. } => &[],
+        };
+        self.run(app, block, new);
+    }
+
+    /// Puts new bytes in order where the handler will get them from: gives them back when it can
+    /// have them straight from the packet. `None` when there is no room to keep them.
+    fn take_in<'p>(&mut self, block: u32, new: &'p [u8], held: usize) -> Option<&'p [u8]> {
+        let block = &mut self.blocks[block];
+        if block.facts.closing {
+            block.tcp.consumed(&tcp_turn!(self), (new.len() + held) as u32);
+            return Some(&[]);
+        }
+        block.facts.fresh = true;
+        if block.received.is_vacant() && block.can_take_now() {
+            return Some(new);
+        }
+        if !block.received.write(0, new, &mut self.buffers) {
+            return None;
+        }
+        block.received.advance(new.len() + held);
+        Some(&[])
+    }
+
+    /// Remembers what happened to a connection, for the handler to be told.
+    pub(super) fn note_events(&mut self, block: u32, events: Events) {
+        let working = &mut self.blocks[block];
+        let facts = &mut working.facts;
+        if events.any(Events::ESTABLISHED) {
+            facts.established = true;
+            if !working.tcp.opened() {
+                self.counters.accepted.add(1);
+            }
+        }
+        facts.time_wait |= events.any(Events::TIME_WAIT);
+        if events.any(Events::INPUT_ENDED) {
+            facts.input_ended = true;
+            facts.fresh = true;
+        }
+    }
+
+    fn segment_for_time_wait<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        slot: u32,
+        segment: &Segment,
+        hash: u64,
+        payload: &[u8],
+    ) {
+        let Some(record) = self.flows.get_mut(slot) else { return };
+        let Body::TimeWait(mut time_wait) = record.body else { return };
+        let late = time_wait.receive(&mut tcp_turn!(self), &arrival(segment, payload, false));
+        record.body = Body::TimeWait(time_wait);
+        match late {
+            Late::Ignore => self.drops.count(Reason::Refused),
+            Late::Acknowledge(outgoing) => self.send(&segment.ends(), &outgoing),
+            Late::Over => self.forget(slot),
+            Late::Reopen { after } => {
+                self.forget(slot);
+                self.accept(app, segment, hash, Some(after));
+            }
+        }
+    }
+
+    /// An ICMP error about a packet of ours.
+    fn complaint<H: Handler<Conn = C>>(&mut self, app: &mut H, complaint: &Complaint) {
+        let about = &complaint.about;
+        if about.protocol != wire::protocol::TCP {
+            return;
+        }
+        let ends = Tuple {
+            local: about.source,
+            local_port: about.source_port,
+            remote: about.destination,
+            remote_port: about.destination_port,
+        };
+        let found = self.flows.find(self.flows.hash(&ends), &ends, &self.link.addresses);
+        let Some(record) = found.and_then(|slot| self.flows.get(slot)) else { return };
+        // A sleeping connection has nothing in flight that could be spoken of.
+        let Body::Working(block) = record.body else { return };
+        let error = match complaint.what {
+            Trouble::TooBig { mtu } => Unreachable::TooBig { mss: mss_of(mtu, ends.remote) },
+            Trouble::Unreachable { hard: true } => Unreachable::Hard,
+            Trouble::Unreachable { hard: false } => Unreachable::Soft,
+        };
+        let events = self.blocks[block].tcp.unreachable(base::Seq(about.sequence), error);
+        if events.any(Events::OVER) {
+            return self.over(app, block, End::Unreachable);
+        }
+        self.run(app, block, &[]);
+    }
+}
+
+/// The segment size for an MTU. A router older than RFC 1191 says 0; what every path takes then.
+fn mss_of(mtu: u16, remote: core::net::IpAddr) -> u16 {
+    let (least, headers) = if remote.is_ipv4() {
+        (wire::ipv4::MTU_MIN, wire::ipv4::HEADER_LENGTH)
+    } else {
+        (wire::ipv6::MTU_MIN, wire::ipv6::HEADER_LENGTH)
+    };
+    mtu.max(least) - (headers + wire::tcp::HEADER_LENGTH) as u16
+}
+
+/// A segment as TCP wants it.
+pub(super) const fn arrival<'a>(
+    segment: &'a Segment,
+    payload: &[u8],
+    can_hold: bool,
+) -> Arrival<'a> {
+    // A frame's payload is shorter than 2^16.
+    let length = payload.len() as u32;
+    Arrival { header: &segment.header, length, ecn: segment.ecn, can_hold }
+}
+
+/// What a handler is told of the end.
+pub(super) fn end_of(events: Events) -> End {
+    if events.any(Events::REFUSED) {
+        End::Unreachable
+    } else if events.any(Events::RESET) || events.any(Events::TIMED_OUT) {
+        End::Reset
+    } else {
+        End::Closed
+    }
+}

@@ -1,0 +1,262 @@
+//! Connections that begin: those that peers open and those that we do. Invariant: a connection is
+//! begun only when there is a record and a working block for it, so that it can be served.
+
+use core::net::SocketAddr;
+
+use app::{Handler, Role};
+use base::{ConnId, Instant, Seq};
+use port::Port;
+use tcp::{Body, Flow, Listened, Opening, Reset, Sleeping, Tuple, initial_sequence_number};
+use wire::tcp::Flags;
+
+use super::input::arrival;
+use super::{Core, Native, tcp_turn};
+use crate::Reason;
+use crate::link::Segment;
+
+/// Why a connection could not be opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConnectError {
+    /// The local address is none of ours, or of another family than the peer's.
+    LocalAddress,
+    /// There is a connection between these ends already.
+    InUse,
+    /// [`Limits::connections`](base::Limits::connections) are open, or as many as can be at work
+    /// are.
+    Full,
+}
+
+impl<P: Port, C: Copy + Default> Native<P, C> {
+    /// Begins to open a connection. The handler hears of it in a later turn: of its opening, or
+    /// of nothing but [`ConnId`]s that stay dead when it could not be opened.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when it cannot even be begun.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<ConnId, ConnectError> {
+        self.core.now = now;
+        let ends = Tuple {
+            local: local.ip(),
+            local_port: local.port(),
+            remote: remote.ip(),
+            remote_port: remote.port(),
+        };
+        self.core.connect(&ends)
+    }
+}
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    fn connect(&mut self, ends: &Tuple) -> Result<ConnId, ConnectError> {
+        let Some(local) = self.link.addresses.index(ends.local) else {
+            return Err(ConnectError::LocalAddress);
+        };
+        if ends.local.is_ipv4() != ends.remote.is_ipv4() {
+            return Err(ConnectError::LocalAddress);
+        }
+        let hash = self.flows.hash(ends);
+        if self.flows.find(hash, ends, &self.link.addresses).is_some() {
+            return Err(ConnectError::InUse);
+        }
+        let block = self.begin(ends, local, hash).ok_or(ConnectError::Full)?;
+        let iss = initial_sequence_number(self.settings.sequence_key, ends, self.now);
+        let mss = self.link.mss(ends.remote);
+        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
+        let working = &mut self.blocks[block];
+        working.tcp.connect(&tcp_turn!(self), &opening);
+        working.sent_to = working.tcp.end();
+        let slot = working.slot;
+        self.counters.opened.add(1);
+        // The SYN goes out with the next turn, or at once where that is possible.
+        self.output(block);
+        self.arm(block);
+        self.flows.id(slot).ok_or(ConnectError::Full)
+    }
+
+    /// A segment that belongs to no connection.
+    pub(super) fn segment_for_listener<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        segment: &Segment,
+        hash: u64,
+        payload: &[u8],
+    ) {
+        let ends = segment.ends();
+        if !self.link.addresses.contains(ends.local) {
+            return self.drops.count(Reason::NotForUs);
+        }
+        let arrived = arrival(segment, payload, false);
+        if self.draining || self.listener(&ends).is_none() {
+            self.drops.count(Reason::NoListener);
+            return self.refuse(&ends, Reset::answering(&arrived));
+        }
+        match Listened::to(&arrived) {
+            Listened::Ignore => self.drops.count(Reason::NoConnection),
+            Listened::Syn => self.accept(app, segment, hash, None),
+            Listened::Acknowledgment(reset) => {
+                let config = &self.settings.tcp;
+                match self.cookies.take(config, self.now, &ends, &arrived) {
+                    Some(sleeping) => {
+                        self.begin_from_cookie(app, segment, hash, (&sleeping, payload));
+                    }
+                    None => {
+                        self.drops.count(Reason::NoConnection);
+                        self.refuse(&ends, Some(reset));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a SYN: by beginning a connection, or with a cookie. `after`: its sequence numbers
+    /// must be after this one, that of an earlier connection between the same ends.
+    pub(super) fn accept<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        segment: &Segment,
+        hash: u64,
+        after: Option<Seq>,
+    ) {
+        let ends = segment.ends();
+        let arrived = arrival(segment, &[], false);
+        let mss = self.link.mss(ends.remote);
+        if !self.admits(app, &ends) {
+            return self.refuse(&ends, Reset::answering(&arrived));
+        }
+        if self.blocks.are_scarce() {
+            let config = &self.settings.tcp;
+            let cookie = self.cookies.answer(config, self.now, &ends, &arrived, mss);
+            return self.send(&ends, &cookie);
+        }
+        let Some(local) = self.link.addresses.index(ends.local) else { return };
+        let Some(block) = self.begin(&ends, local, hash) else {
+            return self.drops.count(Reason::NoWorkingBlock);
+        };
+        let mut iss = initial_sequence_number(self.settings.sequence_key, &ends, self.now);
+        if let Some(after) = after
+            && iss.at_or_before(after)
+        {
+            iss = after + 1;
+        }
+        let working = &mut self.blocks[block];
+        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
+        working.tcp.accept(&tcp_turn!(self), &arrived, &opening);
+        self.clients.enter(ends.remote);
+        working.sent_to = working.tcp.end();
+        self.run(app, block, &[]);
+    }
+
+    /// Begins the connection that the acknowledgment of a cookie completes. Without a block for it
+    /// the acknowledgment counts as lost: the peer, who believes in the connection, sends again.
+    fn begin_from_cookie<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        segment: &Segment,
+        hash: u64,
+        (sleeping, payload): (&Sleeping, &[u8]),
+    ) {
+        let ends = segment.ends();
+        if !self.admits(app, &ends) {
+            return self.refuse(&ends, Reset::answering(&arrival(segment, payload, false)));
+        }
+        let Some(local) = self.link.addresses.index(ends.local) else { return };
+        let Some(block) = self.begin(&ends, local, hash) else {
+            return self.drops.count(Reason::NoWorkingBlock);
+        };
+        let mss = self.link.mss(ends.remote);
+        let working = &mut self.blocks[block];
+        working.tcp.wake(&tcp_turn!(self), sleeping, mss);
+        working.sent_to = working.tcp.end();
+        working.facts.established = true;
+        self.counters.accepted.add(1);
+        self.clients.enter(ends.remote);
+        self.segment_for_block(app, block, segment, payload);
+    }
+
+    /// Whether a connection may be accepted within the limits. What can make way for it does.
+    fn admits<H: Handler<Conn = C>>(&mut self, app: &mut H, ends: &Tuple) -> bool {
+        if !self.clients.has_room(ends.remote) {
+            self.counters.refused_client.add(1);
+            return false;
+        }
+        let room = !self.is_full() || self.settings.evict_idle && self.evict_idle(app);
+        if !room {
+            self.counters.refused_full.add(1);
+        }
+        room
+    }
+
+    /// A record and a block for a connection between these ends.
+    fn begin(&mut self, ends: &Tuple, local: u16, hash: u64) -> Option<u32> {
+        if self.is_full() || self.blocks.available() == 0 {
+            return None;
+        }
+        let flow = Flow::new(ends.remote, ends.remote_port, local, ends.local_port);
+        let slot = self.flows.insert(hash, flow, Body::Working(0), &self.link.addresses)?;
+        let block = self.blocks.take(slot);
+        match (block, self.flows.get_mut(slot)) {
+            (Some(block), Some(record)) => {
+                record.body = Body::Working(block);
+                Some(block)
+            }
+            _ => {
+                self.flows.remove(slot, &self.link.addresses);
+                None
+            }
+        }
+    }
+
+    /// Whether no more connections may be begun; one that only waits out its TIME-WAIT makes way.
+    fn is_full(&mut self) -> bool {
+        if self.flows.len() >= self.settings.connections || self.flows.is_full() {
+            self.forget_oldest_time_wait();
+        }
+        self.flows.len() >= self.settings.connections || self.flows.is_full()
+    }
+
+    fn refuse(&mut self, ends: &Tuple, reset: Option<Reset>) {
+        if let Some(reset) = reset {
+            self.send(ends, &reset.outgoing());
+        }
+    }
+
+    /// The listener that a connection's near end belongs to.
+    pub(super) fn listener(&self, ends: &Tuple) -> Option<u16> {
+        let fits = |listener: &crate::Listener| {
+            listener.port == ends.local_port
+                && listener.address.is_none_or(|address| address == ends.local)
+        };
+        self.listeners.iter().position(fits).and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// How a connection came to be.
+    pub(super) fn role(&self, ends: &Tuple, opened: bool) -> Role {
+        match self.listener(ends) {
+            Some(listener) if !opened => Role::Accepted { listener },
+            _ => Role::Opened,
+        }
+    }
+}
+
+impl Segment {
+    /// The ends of the connection that the segment belongs to.
+    pub(crate) const fn ends(&self) -> Tuple {
+        Tuple {
+            local: self.local,
+            local_port: self.header.destination_port,
+            remote: self.remote,
+            remote_port: self.header.source_port,
+        }
+    }
+
+    /// The segment as it would be with its payload, and the FIN after it, cut off.
+    pub(crate) fn without_payload(&self) -> Self {
+        let mut cut = self.clone();
+        cut.header.flags = cut.header.flags.without(Flags::FIN);
+        cut.payload = 0..0;
+        cut
+    }
+}

@@ -1,0 +1,328 @@
+//! The engine on our own stack: [`Native`]. Invariant: whatever happens to one connection, what it
+//! held (record, block, buffers, timer, source) is given back when it is over, and its handler hears
+//! of its end exactly once if it heard of its beginning.
+
+mod audit;
+mod input;
+mod listen;
+mod output;
+mod rest;
+mod serve;
+mod sleep_timer;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+pub use audit::Inconsistency;
+pub use listen::ConnectError;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use app::{Counters, Engine, Handler};
+use base::{ConnId, Instant, Prng};
+use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
+use port::Port;
+use tcp::{ChallengeLimit, Cookies};
+
+use crate::blocks::Blocks;
+use crate::clients::Clients;
+use crate::flows::Flows;
+use crate::link::Link;
+use crate::receive_store::{PAGE, ReceiveStore};
+use crate::{Config, Drops, Listener};
+
+/// Batches of packets taken in one turn at most.
+const BATCHES_A_TURN: u32 = 4;
+/// Challenge ACKs a second and shard: the order of magnitude RFC 5961 section 7 suggests.
+const CHALLENGES_PER_SECOND: u32 = 100;
+
+/// The engine that drives a handler over our own TCP/IP stack and one port. `C` is the handler's
+/// [`Handler::Conn`]; larger than 16 bytes does not compile.
+pub struct Native<P: Port, C> {
+    core: Core<P, C>,
+    /// Packets that arrived, until the turn is over.
+    arrivals: Pool,
+    batch: Batch,
+    pages: Pages,
+    reserved: usize,
+}
+
+/// Everything but the packets that are being looked at.
+struct Core<P: Port, C> {
+    link: Link<P>,
+    flows: Flows<C>,
+    clients: Clients,
+    blocks: Blocks,
+    buffers: Pool,
+    /// Timers by block.
+    wheel: TimerWheel,
+    /// Connections in TIME-WAIT, the one that ends first in front.
+    time_waits: VecDeque<u32>,
+    /// Records in TIME-WAIT. `time_waits` may hold some slots that are no more.
+    in_time_wait: u32,
+    /// Blocks to be looked at in the next turn.
+    again: VecDeque<u32>,
+    /// Wakes for sleeping connections that found no block.
+    wakes: VecDeque<ConnId>,
+    /// Where bytes in several buffers are put behind one another for a handler.
+    scratch: Vec<u8>,
+    sweep: sweep::Sweep,
+    listeners: Vec<Listener>,
+    settings: Settings,
+    challenges: ChallengeLimit,
+    cookies: Cookies,
+    counters: Arc<Counters>,
+    drops: Arc<Drops>,
+    now: Instant,
+    draining: bool,
+}
+
+/// What does not change.
+struct Settings {
+    tcp: tcp::Config,
+    connections: u32,
+    held_bytes: usize,
+    evict_idle: bool,
+    sequence_key: tcp::Key,
+}
+
+/// The parts of a connection's surroundings that every call of TCP wants.
+macro_rules! tcp_turn {
+    ($core:expr) => {
+        tcp::Turn { config: &$core.settings.tcp, now: $core.now, challenges: &mut $core.challenges }
+    };
+}
+use tcp_turn;
+
+impl<P: Port, C: Copy + Default> Native<P, C> {
+    /// An engine over a port. Reserves all memory it will ever use.
+    ///
+    /// # Errors
+    /// [`ReserveError`] when the limits are larger than what can be reserved.
+    pub fn new(
+        port: P,
+        config: &Config,
+        counters: Arc<Counters>,
+        now: Instant,
+    ) -> Result<Self, ReserveError> {
+        let drops = Arc::new(Drops::default());
+        let limits = &config.limits;
+        let reserved = Self::bytes_for(config);
+        let mut arena = Arena::new(reserved, Touch::Later)?;
+        let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
+        let settings = Settings {
+            tcp: tcp::Config { receive_window: window, ..config.tcp.clone() },
+            connections: limits.connections,
+            held_bytes: (limits.held_bytes as usize).min(window as usize),
+            evict_idle: limits.evict_idle,
+            sequence_key: config.secrets.sequence,
+        };
+        // Not a secret worth much, and different in every process: the budget must only be hard to
+        // tell from outside.
+        let seed = config.secrets.flows.secret_hash([u64::from(config.shard)]);
+        let core = Core {
+            link: Link::new_in(&mut arena, port, config, Arc::clone(&drops))?,
+            flows: Flows::new_in(
+                &mut arena,
+                limits.connections,
+                config.secrets.flows,
+                config.shard,
+            )?,
+            clients: Clients::new_in(
+                &mut arena,
+                limits.connections,
+                limits.connections_per_client,
+                config.secrets.flows,
+            )?,
+            blocks: Blocks::new(config.working),
+            buffers: Pool::new_in(&mut arena, config.buffers, PAGE)?,
+            wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
+            time_waits: VecDeque::with_capacity(limits.connections as usize),
+            in_time_wait: 0,
+            again: VecDeque::with_capacity(config.working as usize),
+            wakes: VecDeque::with_capacity(limits.connections as usize),
+            scratch: Vec::with_capacity(ReceiveStore::WINDOW as usize),
+            sweep: sweep::Sweep::new(now),
+            listeners: config.listeners.clone(),
+            settings,
+            challenges: ChallengeLimit::new(CHALLENGES_PER_SECOND, Prng::new(seed)),
+            cookies: Cookies::new(config.secrets.cookies),
+            counters,
+            drops,
+            now,
+            draining: false,
+        };
+        let arrivals = Link::<P>::arrivals_in(&mut arena)?;
+        Ok(Self { core, arrivals, batch: Batch::new(), pages: arena.pages(), reserved })
+    }
+
+    /// Bytes of memory that an engine reserves for a configuration, beside its working blocks.
+    #[must_use]
+    pub const fn bytes_for(config: &Config) -> usize {
+        let limits = &config.limits;
+        Flows::<C>::bytes_for(limits.connections)
+            .saturating_add(Clients::bytes_for(limits.connections, limits.connections_per_client))
+            .saturating_add(Pool::bytes_for(config.buffers, PAGE))
+            .saturating_add(TimerWheel::bytes_for(config.working))
+            .saturating_add(Link::<P>::bytes_for(config))
+    }
+
+    /// Bytes reserved for tables and pools, and on which kind of pages.
+    #[must_use]
+    pub const fn reserved(&self) -> (usize, Pages) {
+        (self.reserved, self.pages)
+    }
+
+    /// Why packets were dropped.
+    #[must_use]
+    pub fn drops(&self) -> Arc<Drops> {
+        Arc::clone(&self.core.drops)
+    }
+
+    /// Bytes of memory in use for connections and packets: records, flow table, working blocks,
+    /// buffers, packet buffers and timers.
+    #[must_use]
+    pub fn bytes_touched(&self) -> usize {
+        self.core.bytes_touched() + self.arrivals.bytes_touched()
+    }
+
+    /// The port, to look at what it counts.
+    #[must_use]
+    pub const fn port(&mut self) -> &mut P {
+        self.core.link.port()
+    }
+
+    /// Wakes connections, as [`Engine::wake`] does one: many at once cost less for each.
+    pub fn wake_all<H: Handler<Conn = C>>(&mut self, now: Instant, ids: &[ConnId], app: &mut H) {
+        self.core.now = now;
+        self.core.wake_connections(ids, app);
+        self.core.link.flush();
+    }
+
+    /// Packets that arrived and packets sent since the start.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        self.core.link.packets()
+    }
+
+    /// Connections that have work to do now.
+    #[must_use]
+    pub const fn working(&self) -> u32 {
+        self.core.blocks.taken()
+    }
+
+    /// Takes what has arrived through the three passes, up to a bound. Gives how many packets.
+    fn receive<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        let mut packets = 0;
+        for _ in 0..BATCHES_A_TURN {
+            self.core.link.receive(self.core.now, &mut self.arrivals, &mut self.batch);
+            if self.batch.is_empty() {
+                break;
+            }
+            packets += self.batch.len() as u32;
+            self.core.input(app, &self.arrivals, &self.batch);
+            self.batch.give_all(&mut self.arrivals);
+        }
+        packets
+    }
+}
+
+/// Frames are given back, not dropped, also those that were under way.
+impl<P: Port, C> Drop for Core<P, C> {
+    fn drop(&mut self) {
+        self.blocks.clear(&mut self.buffers);
+        let missing = self.buffers.taken();
+        debug_assert!(missing == 0, "{missing} buffers leaked");
+    }
+}
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    fn bytes_touched(&self) -> usize {
+        self.flows.bytes_touched()
+            + self.clients.bytes_touched()
+            + self.blocks.bytes_touched()
+            + self.buffers.bytes_touched()
+            + self.link.bytes_touched()
+            // Sixteen bytes a key, and four each in the two lists.
+            + self.blocks.taken() as usize * 24
+    }
+
+    /// Connections, without those that wait out their TIME-WAIT.
+    const fn open_connections(&self) -> u32 {
+        self.flows.len() - self.in_time_wait
+    }
+
+    fn count_levels(&self) {
+        self.counters.connections.set(u64::from(self.open_connections()));
+        self.counters.memory.set(self.bytes_touched() as u64);
+    }
+
+    /// Puts a block on the list for the next turn.
+    fn list(&mut self, block: u32) {
+        let facts = &mut self.blocks[block].facts;
+        if !facts.listed {
+            facts.listed = true;
+            self.again.push_back(block);
+        }
+    }
+}
+
+impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
+    type Error = P::Error;
+
+    fn turn(&mut self, now: Instant, app: &mut H) -> Result<u32, P::Error> {
+        self.core.now = now;
+        let packets = self.receive(app);
+        let timers = self.core.run_timers(app);
+        let listed = self.core.run_listed(app);
+        let swept = self.core.sweep(app) + self.core.deliver_wakes(app);
+        self.core.link.flush();
+        self.core.count_levels();
+        match self.core.link.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(packets + timers + listed + swept),
+        }
+    }
+
+    fn wake(&mut self, now: Instant, id: ConnId, app: &mut H) {
+        self.core.now = now;
+        self.core.wake_connection(id, app);
+        self.core.link.flush();
+    }
+
+    fn drain(&mut self, now: Instant, app: &mut H) {
+        self.core.now = now;
+        self.core.drain(app);
+        self.core.link.flush();
+    }
+
+    fn shut_down(&mut self, now: Instant, app: &mut H) {
+        self.core.now = now;
+        self.core.shut_down(app);
+        self.core.link.flush();
+    }
+
+    fn connections(&self) -> u32 {
+        self.core.open_connections()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.core.deadline()
+    }
+
+    fn park(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
+        self.core.link.wait(until)
+    }
+}
+
+impl<P: Port, C> core::fmt::Debug for Native<P, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Native")
+            .field("working", &self.core.blocks.taken())
+            .field("buffers", &self.core.buffers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,370 @@
+//! Between having work and having none: connections that fall asleep, wake, wait out their
+//! TIME-WAIT, or are over. Invariant: a record without a block needs nothing that is not in it.
+
+use app::{Cx, End, Handler, Next, Origin, Out};
+use base::{ConnId, Instant};
+use core::time::Duration;
+use port::Port;
+use tcp::{Body, Sleeping, Waiting};
+
+use super::serve::{Event, peer};
+use super::sweep::RECORDS_A_LOOK;
+use super::{Core, sleep_timer, tcp_turn};
+
+/// Records looked at for one that has rested long, when one has to make way.
+const CANDIDATES: u32 = 64;
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    /// After all has been done for a connection: lets it sleep or wait out its TIME-WAIT if there
+    /// is nothing more, else sets its timer.
+    pub(super) fn settle<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
+        let working = &self.blocks[block];
+        if working.facts.time_wait && !working.facts.listed {
+            return self.enter_time_wait(app, block);
+        }
+        if working.is_at_rest() {
+            let scarce = self.blocks.are_scarce();
+            if scarce || working.tcp.may_sleep(&self.settings.tcp, self.now) {
+                return self.sleep(block);
+            }
+        }
+        self.arm(block);
+    }
+
+    /// Sets a block's timer to the earliest of what it waits for.
+    pub(super) fn arm(&mut self, block: u32) {
+        let working = &self.blocks[block];
+        // At rest but awake: only to keep its congestion window for a while.
+        let again = working.is_at_rest().then(|| self.now + self.settings.tcp.rto_min);
+        let first = [working.tcp.deadline(), working.timer, again].into_iter().flatten().min();
+        match first {
+            Some(first) => self.wheel.set(block, first),
+            None => self.wheel.cancel(block),
+        }
+    }
+
+    /// Puts all there is of a connection into its record.
+    fn sleep(&mut self, block: u32) {
+        let working = &self.blocks[block];
+        let waiting = match working.waiting {
+            Next::Idle => Waiting::Idle,
+            Next::Wait => Waiting::Wake,
+            _ => Waiting::Input,
+        };
+        let mut sleeping = working.tcp.sleep(self.now, waiting);
+        sleeping.timer = sleep_timer::encode(self.now, working.timer);
+        if let Some(record) = self.flows.get_mut(working.slot) {
+            record.body = Body::Sleeping(sleeping);
+        }
+        self.release(block);
+    }
+
+    /// Gives a sleeping connection a block. `None` when there is none.
+    pub(super) fn wake_up(&mut self, slot: u32, sleeping: &Sleeping) -> Option<u32> {
+        let ends = self.flows.ends(slot, &self.link.addresses)?;
+        let record = self.flows.get_mut(slot)?;
+        let block = self.blocks.take(slot)?;
+        record.body = Body::Working(block);
+        let mss = self.link.mss(ends.remote);
+        let working = &mut self.blocks[block];
+        working.tcp.wake(&tcp_turn!(self), sleeping, mss);
+        working.sent_to = working.tcp.end();
+        working.facts.established = true;
+        working.facts.opened = true;
+        working.timer = sleep_timer::decode(self.now, sleeping.timer);
+        working.waiting = match sleeping.waiting {
+            Waiting::Idle => Next::Idle,
+            Waiting::Input => Next::Read,
+            Waiting::Wake => Next::Wait,
+        };
+        Some(block)
+    }
+
+    /// Gives a block back; its connection has no use for it any more.
+    fn release(&mut self, block: u32) {
+        self.wheel.cancel(block);
+        if self.blocks[block].facts.listed {
+            self.again.retain(|&listed| listed != block);
+        }
+        self.blocks.give(block, &mut self.buffers);
+    }
+
+    /// A connection is over: tells the handler, and gives everything back.
+    pub(super) fn over<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
+        let slot = self.blocks[block].slot;
+        self.tell_end(app, block, why);
+        self.release(block);
+        self.flows.remove(slot, &self.link.addresses);
+    }
+
+    fn tell_end<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
+        self.count_end(why);
+        let Some((id, ends)) = self.identity(block) else { return };
+        let working = &self.blocks[block];
+        if !working.tcp.opened() {
+            self.clients.leave(ends.remote);
+        }
+        // One that we could not open has an end without a beginning.
+        let failed_to_open = working.tcp.opened() && why == End::Unreachable;
+        if !working.facts.opened && !failed_to_open {
+            return;
+        }
+        let (input_ended, unsent) = (working.facts.input_ended, working.unsent());
+        let role = self.role(&ends, working.tcp.opened());
+        let origin = Origin { peer: peer(&ends), role };
+        let now = self.now;
+        if let Some(record) = self.flows.get_mut(id.slot()) {
+            let out = Out::closed();
+            let conn = &mut record.conn;
+            app.end(&mut Cx { id, now, origin, input_ended, unsent, conn, out }, why);
+        }
+    }
+
+    fn count_end(&self, why: End) {
+        match why {
+            End::Reset => self.counters.reset.add(1),
+            End::Evicted => self.counters.evicted.add(1),
+            End::ShortSource => self.counters.short_sources.add(1),
+            End::Overflow => self.counters.overflowed.add(1),
+            End::Closed | End::Aborted | End::Shutdown | End::Unreachable => {}
+        }
+    }
+
+    /// Both sides have closed, this one first: only the record stays.
+    fn enter_time_wait<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
+        self.tell_end(app, block, End::Closed);
+        let slot = self.blocks[block].slot;
+        let time_wait = self.blocks[block].tcp.time_wait(&tcp_turn!(self));
+        if let Some(record) = self.flows.get_mut(slot) {
+            record.body = Body::TimeWait(time_wait);
+        }
+        self.release(block);
+        if self.time_waits.len() == self.time_waits.capacity() {
+            self.forget_oldest_time_wait();
+        }
+        self.time_waits.push_back(slot);
+        self.in_time_wait += 1;
+    }
+
+    /// Ends the TIME-WAIT that has lasted longest.
+    pub(super) fn forget_oldest_time_wait(&mut self) {
+        while let Some(slot) = self.time_waits.pop_front() {
+            let record = self.flows.get(slot);
+            if record.is_some_and(|record| matches!(record.body, Body::TimeWait(_))) {
+                return self.forget(slot);
+            }
+        }
+    }
+
+    /// Removes the record of a connection in TIME-WAIT. Its place in the queue stays, and means
+    /// nothing any more.
+    pub(super) fn forget(&mut self, slot: u32) {
+        self.flows.remove(slot, &self.link.addresses);
+        self.in_time_wait -= 1;
+    }
+
+    /// Removes those whose TIME-WAIT is over.
+    fn end_time_waits(&mut self) {
+        while let Some(&slot) = self.time_waits.front() {
+            let record = self.flows.get(slot);
+            let over = record.is_none_or(|record| match &record.body {
+                Body::TimeWait(time_wait) => time_wait.is_over(&self.settings.tcp, self.now),
+                Body::Sleeping(_) | Body::Working(_) => true,
+            });
+            if !over {
+                return;
+            }
+            self.forget_oldest_time_wait();
+        }
+    }
+
+    /// Looks at some of the sleeping connections' timers, so that all are looked at in every pass.
+    /// Gives how many connections had something to do.
+    pub(super) fn sweep<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        self.end_time_waits();
+        let looked = self.sweep.begin(self.now, self.flows.len());
+        let budget = if self.draining { RECORDS_A_LOOK } else { looked };
+        let mut busy = 0;
+        for _ in 0..budget {
+            let Some(slot) = self.flows.next_slot(self.sweep.next_slot) else {
+                self.sweep.next_slot = 0;
+                break;
+            };
+            self.sweep.next_slot = slot + 1;
+            busy += u32::from(self.look_at(app, slot));
+        }
+        busy
+    }
+
+    fn look_at<H: Handler<Conn = C>>(&mut self, app: &mut H, slot: u32) -> bool {
+        let Some(record) = self.flows.get(slot) else { return false };
+        match record.body {
+            Body::Sleeping(sleeping) => self.look_at_sleeping(app, slot, &sleeping),
+            Body::Working(block) if self.draining => self.drain_block(app, block),
+            Body::Working(_) | Body::TimeWait(_) => false,
+        }
+    }
+
+    fn look_at_sleeping<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        slot: u32,
+        sleeping: &Sleeping,
+    ) -> bool {
+        let config = &self.settings.tcp;
+        let timer = sleep_timer::is_due(self.now, sleeping.timer);
+        let probe = sleeping.keep_alive_in(config, self.now) == Some(Duration::ZERO);
+        if !timer && !probe && !self.draining {
+            return false;
+        }
+        let Some(block) = self.wake_up(slot, sleeping) else { return false };
+        if self.draining {
+            return self.drain_block(app, block);
+        }
+        if probe {
+            self.blocks[block].tcp.keep_alive(&tcp_turn!(self));
+        }
+        if timer {
+            self.blocks[block].timer = Some(self.now);
+        }
+        self.run_timer(app, block);
+        true
+    }
+
+    /// Closes an idle connection and asks any other one, once, to finish.
+    fn drain_block<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) -> bool {
+        let working = &mut self.blocks[block];
+        if working.facts.drained || working.facts.closing || !working.facts.opened {
+            return false;
+        }
+        working.facts.drained = true;
+        let idle = working.waiting == Next::Idle && !working.facts.fresh && working.unsent() == 0;
+        if idle {
+            self.begin_close(block);
+        } else if self.call(app, block, Event::Drain, &[]) == super::serve::Fate::Over {
+            return true;
+        }
+        self.run(app, block, &[]);
+        true
+    }
+
+    /// Stops accepting and begins to close what is idle.
+    pub(super) fn drain<H: Handler<Conn = C>>(&mut self, app: &mut H) {
+        self.draining = true;
+        self.sweep.next_slot = 0;
+        self.sweep(app);
+    }
+
+    /// Ends everything, with a reset for each peer that there is a packet buffer for.
+    pub(super) fn shut_down<H: Handler<Conn = C>>(&mut self, app: &mut H) {
+        self.draining = true;
+        let mut from = 0;
+        while let Some(slot) = self.flows.next_slot(from) {
+            from = slot + 1;
+            let body = self.flows.get(slot).map(|record| record.body);
+            let block = match body {
+                Some(Body::Working(block)) => Some(block),
+                Some(Body::Sleeping(sleeping)) => self.wake_up(slot, &sleeping),
+                Some(Body::TimeWait(_)) => {
+                    self.forget(slot);
+                    None
+                }
+                None => None,
+            };
+            if let Some(block) = block {
+                self.abort(app, block, End::Shutdown);
+                // A block is free now, so one that found none can be woken.
+                from = if self.blocks.available() == 1 { 0 } else { from };
+            }
+        }
+    }
+
+    /// Somebody woke a connection. Without a block for it the wake waits until there is one.
+    pub(super) fn wake_connection<H: Handler<Conn = C>>(&mut self, id: ConnId, app: &mut H) {
+        let Some(slot) = self.flows.slot(id) else { return };
+        let block = match self.flows.get(slot).map(|record| record.body) {
+            Some(Body::Working(block)) => block,
+            Some(Body::Sleeping(sleeping)) => match self.wake_up(slot, &sleeping) {
+                Some(block) => block,
+                None => return self.put_off(id),
+            },
+            Some(Body::TimeWait(_)) | None => return,
+        };
+        let facts = &self.blocks[block].facts;
+        if facts.opened
+            && !facts.closing
+            && self.call(app, block, Event::Wake, &[]) == super::serve::Fate::Over
+        {
+            return;
+        }
+        self.run(app, block, &[]);
+    }
+
+    /// Wakes many connections; the cache misses of their records overlap.
+    pub(super) fn wake_connections<H: Handler<Conn = C>>(&mut self, ids: &[ConnId], app: &mut H) {
+        for batch in ids.chunks(mem::Batch::CAPACITY) {
+            for id in batch {
+                self.flows.prefetch_slot(id.slot());
+            }
+            for id in batch {
+                self.wake_connection(*id, app);
+            }
+        }
+    }
+
+    /// Keeps a wake for later. There is room for one for each connection, and wakes come together
+    /// where they are sent, so what finds none is one of many for the same connection.
+    fn put_off(&mut self, id: ConnId) {
+        if self.wakes.len() < self.wakes.capacity() {
+            self.wakes.push_back(id);
+        }
+    }
+
+    /// Delivers wakes that were put off, as far as blocks have become free. Gives how many.
+    pub(super) fn deliver_wakes<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        let mut delivered = 0;
+        while self.blocks.available() > 0
+            && let Some(id) = self.wakes.pop_front()
+        {
+            delivered += 1;
+            self.wake_connection(id, app);
+        }
+        delivered
+    }
+
+    /// Ends, of some connections that idle, the one that has rested longest. Says whether there
+    /// was one.
+    pub(super) fn evict_idle<H: Handler<Conn = C>>(&mut self, app: &mut H) -> bool {
+        let mut oldest: Option<(u64, u32, Sleeping)> = None;
+        let mut from = self.sweep.next_slot;
+        for _ in 0..CANDIDATES {
+            let Some(slot) = self.flows.next_slot(from).or_else(|| self.flows.next_slot(0)) else {
+                break;
+            };
+            from = slot + 1;
+            let Some(Body::Sleeping(sleeping)) = self.flows.get(slot).map(|record| record.body)
+            else {
+                continue;
+            };
+            let age = sleeping.age_ms(self.now);
+            let older = oldest.as_ref().is_none_or(|(most, ..)| age > *most);
+            if sleeping.waiting == Waiting::Idle && older {
+                oldest = Some((age, slot, sleeping));
+            }
+        }
+        let Some((_, slot, sleeping)) = oldest else { return false };
+        let Some(block) = self.wake_up(slot, &sleeping) else { return false };
+        self.abort(app, block, End::Evicted);
+        true
+    }
+
+    /// When there is something to do without anything arriving.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if !self.again.is_empty() || self.link.is_blocked() {
+            return Some(self.now);
+        }
+        let look = (self.flows.len() > 0).then(|| self.sweep.next(self.flows.len()));
+        let first = [self.wheel.next_deadline(), self.link.deadline(), look];
+        first.into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,61 @@
+//! Timers that have run out, and connections that could not do all they had to in their last turn.
+
+use app::{End, Handler};
+use port::Port;
+use tcp::Events;
+
+use super::input::end_of;
+use super::serve::{Event, Fate};
+use super::{Core, tcp_turn};
+
+/// Timers acted on in one turn at most.
+const TIMERS_A_TURN: u32 = 1024;
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    /// Acts on timers that have run out. Gives how many.
+    pub(super) fn run_timers<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        let mut count = 0;
+        while count < TIMERS_A_TURN
+            && let Some(block) = self.wheel.expired(self.now)
+        {
+            count += 1;
+            self.run_timer(app, block);
+        }
+        count
+    }
+
+    /// Acts on what has run out for one block.
+    pub(super) fn run_timer<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
+        let working = &mut self.blocks[block];
+        if working.tcp.deadline().is_some_and(|deadline| deadline <= self.now) {
+            let events = working.tcp.on_timer(&tcp_turn!(self));
+            self.note_events(block, events);
+            if events.any(Events::OVER) {
+                let opening = !self.blocks[block].facts.established;
+                let why = if opening { End::Unreachable } else { end_of(events) };
+                return self.over(app, block, why);
+            }
+        }
+        let working = &mut self.blocks[block];
+        let due = working.timer.is_some_and(|timer| timer <= self.now);
+        if due && working.facts.opened && !working.facts.closing {
+            working.timer = None;
+            if self.call(app, block, Event::Timer, &[]) == Fate::Over {
+                return;
+            }
+        }
+        self.run(app, block, &[]);
+    }
+
+    /// Goes on with connections that were put off. Gives how many.
+    pub(super) fn run_listed<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        // Those put off again come behind those that are here now.
+        let count = self.again.len();
+        for _ in 0..count {
+            let Some(block) = self.again.pop_front() else { break };
+            self.blocks[block].facts.listed = false;
+            self.run(app, block, &[]);
+        }
+        count as u32
+    }
+}

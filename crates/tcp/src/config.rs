@@ -1,0 +1,124 @@
+//! What the connections of one shard, or of one listener, have in common. Invariant: the values do
+//! not change while a connection that was built with them is open; the window scale offered on the
+//! SYN is computed from them again for every segment after it.
+
+use core::time::Duration;
+
+/// Which congestion control a connection uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Algorithm {
+    /// CUBIC, RFC 9438.
+    #[default]
+    Cubic,
+    /// NewReno, RFC 5681 and RFC 6582.
+    NewReno,
+}
+
+/// When and how to ask a silent peer whether it is still there, RFC 9293 section 3.8.4.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeepAlive {
+    /// Silence before the first probe.
+    pub idle: Duration,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Probes without an answer after which the connection is given up.
+    pub probes: u8,
+}
+
+impl Default for KeepAlive {
+    //= specs/rfc9293.txt#section-3.8.4
+    //# This interval MUST be configurable (MUST-27) and MUST default to no
+    //# less than two hours (MUST-28).
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(2 * 60 * 60),
+            interval: Duration::from_secs(75),
+            probes: 9,
+        }
+    }
+}
+
+/// The settings of a connection. Every duration has a resolution of one microsecond.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes a peer may have under way to a connection: the largest window offered.
+    pub receive_window: u32,
+    /// Congestion control.
+    pub congestion: Algorithm,
+    /// Whether small segments wait while something is in flight (the Nagle algorithm). A
+    /// connection that is to be without it is given another `Config`.
+    pub nagle: bool,
+    /// Longest an acknowledgment is held back. Below 0.5 s (RFC 9293 section 3.8.6.3).
+    pub ack_delay: Duration,
+    /// Shortest retransmission timeout. RFC 6298 section 2.4 advises one second; what is deployed
+    /// (Linux: 200 ms, with the same delayed-ACK allowance in the tail loss probe) is shorter.
+    pub rto_min: Duration,
+    /// Keep-alive probes.
+    ///
+    //= specs/rfc9293.txt#section-3.8.4
+    //# If keep-alives are included, the application MUST be able to turn them on or off for each
+    //# TCP connection (MUST-24), and they MUST default to off (MUST-25).
+    pub keep_alive: Option<KeepAlive>,
+    /// How long data may stay unacknowledged before the connection is given up: R2 of RFC 9293
+    /// section 3.8.3 as a time.
+    //= specs/rfc9293.txt#section-3.8.3
+    //# (d) An application MUST (MUST-21) be able to set the value for R2 for a particular
+    //# connection.
+    pub user_timeout: Duration,
+    /// The same for a SYN.
+    pub syn_timeout: Duration,
+    /// How long to wait for more of the peer's data, or its FIN, once it has acknowledged ours.
+    pub fin_wait_2: Duration,
+    /// 2 MSL: how long TIME-WAIT lasts.
+    pub time_wait: Duration,
+    /// Whether to take part in explicit congestion notification, RFC 3168.
+    pub ecn: bool,
+    /// Whether to offer timestamps, RFC 7323.
+    pub timestamps: bool,
+    /// Whether to offer selective acknowledgments, RFC 2018.
+    pub sack: bool,
+    /// Added to the timestamp clock, so that it does not tell how long the machine has been up
+    /// (RFC 7323 section 5.4). One secret random number for the process: connections between the
+    /// same two hosts then share a clock, which makes early reuse of TIME-WAIT safe (RFC 6191).
+    pub timestamp_offset: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            receive_window: 256 * 1024,
+            congestion: Algorithm::Cubic,
+            nagle: false,
+            ack_delay: Duration::from_millis(40),
+            rto_min: Duration::from_millis(200),
+            keep_alive: None,
+            //= specs/rfc9293.txt#section-3.8.3
+            //# The value of R2 SHOULD correspond to at least 100 seconds (SHLD-11).
+            user_timeout: Duration::from_secs(5 * 60),
+            //= specs/rfc9293.txt#section-3.8.3
+            //# In particular, R2 for a SYN segment MUST be set large enough to provide
+            //# retransmission of the segment for at least 3 minutes (MUST-23).
+            syn_timeout: Duration::from_secs(3 * 60),
+            fin_wait_2: Duration::from_secs(60),
+            time_wait: Duration::from_secs(60),
+            ecn: true,
+            timestamps: true,
+            sack: true,
+            timestamp_offset: 0,
+        }
+    }
+}
+
+impl Config {
+    /// The window scale offered: the smallest that lets the whole window be told, at most 14
+    /// (RFC 7323 section 2.3).
+    #[must_use]
+    pub const fn window_scale(&self) -> u8 {
+        let bits = u32::BITS - self.receive_window.leading_zeros();
+        let shift = bits.saturating_sub(16) as u8;
+        if shift < SHIFT_MAX { shift } else { SHIFT_MAX }
+    }
+}
+
+/// The largest window scale, RFC 7323 section 2.3.
+pub(crate) const SHIFT_MAX: u8 = 14;

@@ -1,0 +1,89 @@
+//! Windows as the RFCs compute them.
+
+use super::{Acked, Congestion, initial_window};
+use crate::config::Algorithm;
+use base::Instant;
+
+const MSS: u32 = 1_000;
+
+fn acked(bytes: u32, ms: u64) -> Acked {
+    Acked { bytes, now: Instant::from_millis(ms), smoothed: 100_000 }
+}
+
+#[test]
+fn initial_windows_of_rfc_6928() {
+    for (mss, window) in [(536, 5_360), (1_460, 14_600), (1_220, 12_200), (8_960, 17_920)] {
+        assert_eq!(initial_window(mss), window);
+    }
+}
+
+#[test]
+fn slow_start_doubles_and_newreno_adds_one_segment_a_window() {
+    let mut congestion = Congestion::new(Algorithm::NewReno, MSS, false);
+    congestion.acknowledged(&acked(10 * MSS, 100));
+    assert_eq!(congestion.window(), 20 * MSS);
+    congestion.reduce(20 * MSS);
+    assert_eq!(congestion.window(), 10 * MSS, "half of what was in flight");
+    for _ in 0..10 {
+        congestion.acknowledged(&acked(MSS, 200));
+    }
+    assert_eq!(congestion.window(), 11 * MSS);
+}
+
+#[test]
+fn a_timeout_leaves_one_segment_and_halves_once() {
+    let mut congestion = Congestion::new(Algorithm::NewReno, MSS, false);
+    congestion.timed_out(10 * MSS, true);
+    assert_eq!((congestion.window(), congestion.threshold()), (MSS, 5 * MSS));
+    congestion.timed_out(MSS, false);
+    assert_eq!((congestion.window(), congestion.threshold()), (MSS, 5 * MSS));
+}
+
+/// RFC 9438 figure 1 with W_max 100 segments: K = cbrt(30 / 0.4) = 4.217 s.
+#[test]
+fn cubic_follows_its_curve() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    congestion.acknowledged(&acked(90 * MSS, 0));
+    assert_eq!(congestion.window(), 100 * MSS);
+    congestion.reduce(100 * MSS);
+    assert_eq!(congestion.window(), 70 * MSS);
+    let mut at = |until: u64, from: u64| {
+        for ms in (from..until).step_by(10) {
+            // Ten times in a round trip, a tenth of the window.
+            let tenth = congestion.window() / 10;
+            congestion.acknowledged(&acked(tenth, ms));
+        }
+        congestion.window()
+    };
+    let near_plateau = at(4_200, 1);
+    assert!((97_000..101_000).contains(&near_plateau), "{near_plateau}");
+    let beyond = at(8_400, 4_200);
+    let curve = 100_000 + (0.4 * 4.183f64.powi(3) * 1_000.0) as u32;
+    assert!(beyond.abs_diff(curve) < 4_000, "{beyond} against {curve}");
+}
+
+#[test]
+fn cubic_is_no_slower_than_reno_on_short_round_trips() {
+    let mut cubic = Congestion::new(Algorithm::Cubic, MSS, false);
+    let mut reno = Congestion::new(Algorithm::NewReno, MSS, false);
+    for congestion in [&mut cubic, &mut reno] {
+        congestion.reduce(10 * MSS);
+        for round in 0..200 {
+            let window = congestion.window();
+            let at = Instant::from_millis(round);
+            congestion.acknowledged(&Acked { bytes: window, now: at, smoothed: 1_000 });
+        }
+    }
+    assert!(cubic.window() >= reno.window() * 9 / 10, "{cubic:?} {reno:?}");
+}
+
+#[test]
+fn after_idle_the_window_is_at_most_the_initial_one() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    congestion.acknowledged(&acked(100 * MSS, 0));
+    congestion.restart_after_idle();
+    assert_eq!(congestion.window(), initial_window(MSS));
+    congestion.timed_out(MSS, true);
+    congestion.restart_after_idle();
+    assert_eq!(congestion.window(), MSS, "never raised by idling");
+}

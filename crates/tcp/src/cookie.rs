@@ -1,0 +1,172 @@
+//! SYN cookies, RFC 4987 section 3.6: the state of a half-open connection kept in the numbers of its
+//! own SYN-ACK. Invariant: a cookie is taken only from the pair of ends it was made for, within two
+//! minutes, and nothing was kept meanwhile.
+//!
+//! The sequence number carries 5 bits of time, 3 bits for the MSS and 24 bits of a keyed function
+//! of the rest. What else was agreed goes into the low six bits of the timestamp: window scale (4,
+//! 15: none), SACK, ECN. Without timestamps those three are not agreed on. The peer could change
+//! them in the echo, and would only fool itself.
+
+use base::{Instant, Seq};
+use wire::protocol::Ecn;
+use wire::tcp::{Flags, Options, Repr, Timestamps};
+
+use crate::Config;
+use crate::config::SHIFT_MAX;
+use crate::isn::Tuple;
+use crate::micros::timestamp_clock;
+use crate::options::default_mss;
+use crate::segment::{Arrival, Outgoing};
+use crate::siphash::{Key, siphash};
+use crate::sleeping::{Settled, Sleeping};
+
+/// Segment sizes a cookie can name: the largest not above the peer's is taken. Sizes that are
+/// common for IPv4 and IPv6, tunnels, and jumbo frames.
+const MSS_TABLE: [u16; 8] = [536, 1_220, 1_360, 1_400, 1_440, 1_452, 1_460, 8_940];
+/// Seconds of one step of a cookie's clock.
+const STEP_S: u64 = 64;
+/// In place of a window scale: none.
+const NO_SCALE: u32 = 15;
+
+/// Makes and takes cookies.
+#[derive(Clone, Copy, Debug)]
+pub struct Cookies {
+    key: Key,
+}
+
+/// A SYN-ACK that carries a cookie.
+pub type SynCookie = Outgoing;
+
+impl Cookies {
+    /// `key` is a secret of its own, the same for as long as cookies are to be recognised.
+    #[must_use]
+    pub const fn new(key: Key) -> Self {
+        Self { key }
+    }
+
+    /// Answers a SYN. `mss`: the largest segment this side can receive.
+    #[must_use]
+    pub fn answer(
+        &self,
+        config: &Config,
+        now: Instant,
+        tuple: &Tuple,
+        syn: &Arrival<'_>,
+        mss: u16,
+    ) -> SynCookie {
+        let header = syn.header;
+        let theirs = header.options.mss.unwrap_or(default_mss(tuple.remote.is_ipv6())).min(mss);
+        let index = MSS_TABLE.iter().rposition(|size| *size <= theirs).unwrap_or(0) as u32;
+        let step = step(now);
+        let sequence = self.number(tuple, header.sequence, step, index);
+        let offered = header.options.timestamps.filter(|_| config.timestamps);
+        let agreed = Agreed::with(config, header);
+        let ecn = offered.is_some() && agreed.ecn;
+        let timestamps = offered.map(|stamps| Timestamps {
+            value: agreed.stamp(timestamp_clock(now, config.timestamp_offset)),
+            echo: stamps.value,
+        });
+        let options = Options {
+            mss: Some(mss),
+            window_scale: agreed.shift.filter(|_| offered.is_some()).map(|_| config.window_scale()),
+            sack_permitted: agreed.sack && offered.is_some(),
+            timestamps,
+            ..Options::default()
+        };
+        let header = Repr {
+            sequence,
+            acknowledgment: header.sequence + 1,
+            flags: (Flags::SYN | Flags::ACK).with_if(ecn, Flags::ECE),
+            window: crate::Working::offered(config),
+            options,
+            ..Repr::default()
+        };
+        Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
+    }
+
+    /// Takes the acknowledgment of a cookie, if it is one: the connection, as if it had been asleep
+    /// since. The caller wakes it and gives it the segment.
+    #[must_use]
+    pub fn take(
+        &self,
+        config: &Config,
+        now: Instant,
+        tuple: &Tuple,
+        arrival: &Arrival<'_>,
+    ) -> Option<Sleeping> {
+        let header = arrival.header;
+        if !header.flags.any(Flags::ACK) || header.flags.any(Flags::SYN | Flags::RST) {
+            return None;
+        }
+        let (cookie, theirs) = (header.acknowledgment - 1, header.sequence - 1);
+        let (sent, index) = (cookie.0 >> 27, cookie.0 >> 24 & 7);
+        let current = step(now);
+        let age = (current as u32).wrapping_sub(sent) & 31;
+        if age > 1 || self.number(tuple, theirs, current - u64::from(age), index) != cookie {
+            return None;
+        }
+        let stamps = header.options.timestamps.filter(|_| config.timestamps);
+        let agreed = stamps.map_or(Agreed::NOTHING, |stamps| Agreed::read(stamps.echo));
+        let settled = Settled {
+            send_shift: agreed.shift,
+            timestamps: stamps.is_some(),
+            sack: agreed.sack && config.sack,
+            ecn: agreed.ecn && config.ecn,
+            opened: false,
+            cautious: false,
+            mss: MSS_TABLE[index as usize],
+            srtt: 0,
+        };
+        let numbers = [cookie + 1, header.sequence];
+        let recent = stamps.map_or(0, |stamps| stamps.value);
+        Some(Sleeping::new(settled, numbers, header.window, recent, now))
+    }
+
+    fn number(&self, tuple: &Tuple, theirs: Seq, step: u64, index: u32) -> Seq {
+        let [a, b, c, d, e] = tuple.words();
+        let word = u64::from(theirs.0) << 32 | u64::from(index);
+        let keyed = siphash(self.key, &[a, b, c, d, e, word, step]) as u32 & 0x00ff_ffff;
+        Seq((step as u32 & 31) << 27 | index << 24 | keyed)
+    }
+}
+
+/// Steps of the cookie clock. One step ahead of time, so that none is before the first.
+const fn step(now: Instant) -> u64 {
+    now.as_millis() / (STEP_S * 1_000) + 1
+}
+
+/// What does not fit the sequence number.
+struct Agreed {
+    shift: Option<u8>,
+    sack: bool,
+    ecn: bool,
+}
+
+impl Agreed {
+    const NOTHING: Self = Self { shift: None, sack: false, ecn: false };
+
+    fn with(config: &Config, syn: &Repr) -> Self {
+        Self {
+            shift: syn.options.window_scale.map(|shift| shift.min(SHIFT_MAX)),
+            sack: syn.options.sack_permitted && config.sack,
+            ecn: syn.flags.all(Flags::ECE | Flags::CWR) && config.ecn,
+        }
+    }
+
+    /// The latest timestamp not after `clock` that says this.
+    fn stamp(&self, clock: u32) -> u32 {
+        let shift = self.shift.map_or(NO_SCALE, u32::from);
+        let bits = shift | u32::from(self.sack) << 4 | u32::from(self.ecn) << 5;
+        let stamp = clock & !63 | bits;
+        if stamp > clock { stamp.wrapping_sub(64) } else { stamp }
+    }
+
+    fn read(echo: u32) -> Self {
+        let shift = echo & 15;
+        Self {
+            shift: (shift != NO_SCALE).then_some(shift as u8),
+            sack: echo >> 4 & 1 != 0,
+            ecn: echo >> 5 & 1 != 0,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The record of a connection: one aligned cache line, whatever it is doing. Invariant: 64 bytes,
+//! with up to 16 of the application's, for IPv4 and IPv6 alike; indices in it, never pointers.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::{Sleeping, TimeWait};
+
+/// Bytes of application state that fit a record.
+pub const APPLICATION_STATE_MAX: usize = 16;
+/// Bytes of a record.
+pub const RECORD_LENGTH: usize = 64;
+
+/// Everything a shard keeps of one connection that is not working.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Record<C> {
+    /// The application's state.
+    pub conn: C,
+    /// Whose connection it is.
+    pub flow: Flow,
+    /// Which use of this record this is, for identifiers.
+    pub generation: u16,
+    /// What it is doing.
+    pub body: Body,
+}
+
+impl<C> Record<C> {
+    const FITS: () = assert!(
+        size_of::<Self>() == RECORD_LENGTH,
+        "the application's state per connection is larger than 16 bytes"
+    );
+
+    /// A record for a connection. Does not compile when `C` is too large.
+    #[must_use]
+    pub const fn new(conn: C, flow: Flow, generation: u16, body: Body) -> Self {
+        let () = Self::FITS;
+        Self { conn, flow, generation, body }
+    }
+}
+
+/// Both ends of a connection. The address of this end is an index, because a shard has few of them
+/// (at most 65,536) next to its connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Flow {
+    /// The peer's address; an IPv4 one in its IPv6 form (RFC 4291 section 2.5.5.2).
+    remote: [u8; 16],
+    /// The peer's port.
+    pub remote_port: u16,
+    /// The port at this end.
+    pub local_port: u16,
+    /// Index of the address at this end.
+    pub local: u16,
+}
+
+impl Flow {
+    /// A connection with `remote`, from the address with index `local`.
+    #[must_use]
+    pub fn new(remote: IpAddr, remote_port: u16, local: u16, local_port: u16) -> Self {
+        let remote = match remote {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        Self { remote: remote.octets(), remote_port, local_port, local }
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn remote(&self) -> IpAddr {
+        Ipv6Addr::from_octets(self.remote).to_canonical()
+    }
+
+    /// The peer's address as 16 bytes, for hashing and comparing.
+    #[must_use]
+    pub const fn remote_octets(&self) -> &[u8; 16] {
+        &self.remote
+    }
+}
+
+/// What a connection is doing, and all that is remembered of it meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// Established, with nothing in flight and nothing buffered.
+    Sleeping(Sleeping),
+    /// Everything is in the working block with this index.
+    Working(u32),
+    /// Over, but late segments may still arrive.
+    TimeWait(TimeWait),
+}
+
+const _: () = assert!(size_of::<Body>() == 24);
+const _: () = assert!(size_of::<Flow>() == 22);
+const _: () = assert!(size_of::<Record<[u64; 2]>>() == RECORD_LENGTH);
+const _: () = assert!(size_of::<Record<()>>() == RECORD_LENGTH);
+const _: () = assert!(align_of::<Record<u128>>() == RECORD_LENGTH);

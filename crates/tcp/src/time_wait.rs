@@ -1,0 +1,127 @@
+//! TIME-WAIT, RFC 9293 sections 3.6.1 and 3.10.7.4, in 20 bytes. Invariant: for two MSL after the
+//! last FIN was answered, nothing of the old connection is taken for part of a new one; a new one
+//! is let in earlier only when its SYN cannot be an old duplicate (RFC 6191).
+
+use base::{Instant, Seq};
+use wire::protocol::Ecn;
+use wire::tcp::{Flags, Options, Repr, Timestamps};
+
+use crate::micros::timestamp_clock;
+use crate::segment::{Arrival, Outgoing};
+use crate::sleeping::Stamp;
+use crate::{Config, Turn, Working};
+
+/// A connection in TIME-WAIT.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeWait {
+    send_next: Seq,
+    receive_next: Seq,
+    recent_timestamp: u32,
+    /// When it began, or the peer's FIN came again.
+    since: Stamp,
+    timestamps: bool,
+}
+
+const _: () = assert!(size_of::<TimeWait>() == 20);
+
+/// What a segment for a connection in TIME-WAIT leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Late {
+    /// Nothing.
+    Ignore,
+    /// This is to be sent.
+    Acknowledge(Outgoing),
+    /// It is the SYN of a new connection, which may be accepted now. Its own initial sequence number
+    /// is to be after this one.
+    Reopen {
+        /// The last number the old connection used, with room behind it.
+        after: Seq,
+    },
+    /// TIME-WAIT is over.
+    Over,
+}
+
+impl TimeWait {
+    pub(crate) fn new(working: &Working, turn: &Turn<'_>) -> Self {
+        Self {
+            send_next: working.send.nxt,
+            receive_next: working.receive.nxt,
+            recent_timestamp: working.timestamps.map_or(0, |recent| recent.value),
+            since: Stamp::of(turn.now),
+            timestamps: working.timestamps.is_some(),
+        }
+    }
+
+    /// Whether two MSL have passed.
+    #[must_use]
+    pub fn is_over(&self, config: &Config, now: Instant) -> bool {
+        //= specs/rfc9293.txt#section-3.6.1
+        //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time
+        //# 2xMSL (Maximum Segment Lifetime) (MUST-13).
+        u128::from(self.since.age_ms(now)) >= config.time_wait.as_millis()
+    }
+
+    /// Takes one segment.
+    pub fn receive(&mut self, turn: &mut Turn<'_>, arrival: &Arrival<'_>) -> Late {
+        let header = arrival.header;
+        if header.flags.any(Flags::SYN) && !header.flags.any(Flags::ACK | Flags::RST) {
+            return self.new_connection(turn, header);
+        }
+        if header.flags.any(Flags::RST) {
+            let exact = header.sequence == self.receive_next;
+            return if exact { Late::Over } else { Late::Ignore };
+        }
+        if !header.flags.any(Flags::FIN) && arrival.length == 0 {
+            // An acknowledgment of ours: to answer it would start a war of acknowledgments.
+            return Late::Ignore;
+        }
+        //= specs/rfc9293.txt#section-3.10.7.4
+        //# The only thing that can arrive in this state is a
+        //# retransmission of the remote FIN.  Acknowledge it, and
+        //# restart the 2 MSL timeout.
+        if header.flags.any(Flags::FIN) && header.sequence + arrival.length + 1 == self.receive_next
+        {
+            self.since = Stamp::of(turn.now);
+        }
+        self.acknowledge(turn)
+    }
+
+    /// RFC 6191 section 2, and RFC 9293 section 3.6.1 (MAY-2) where there are no timestamps.
+    fn new_connection(&mut self, turn: &mut Turn<'_>, syn: &Repr) -> Late {
+        //= specs/rfc9293.txt#section-3.6.1
+        //# This algorithm for reducing TIME-WAIT is a Best Current Practice that SHOULD be
+        //# implemented since Timestamp Options are commonly used, and using them to reduce
+        //# TIME-WAIT provides benefits for busy Internet servers (SHLD-4).
+        let newer = match syn.options.timestamps.filter(|_| self.timestamps) {
+            Some(stamps) if stamps.value != self.recent_timestamp => {
+                (stamps.value.wrapping_sub(self.recent_timestamp) as i32) > 0
+            }
+            _ => self.receive_next.before(syn.sequence),
+        };
+        if newer {
+            return Late::Reopen { after: self.send_next + 0x1_0000 };
+        }
+        if turn.challenges.allow(turn.now) { self.acknowledge(turn) } else { Late::Ignore }
+    }
+
+    fn acknowledge(&self, turn: &Turn<'_>) -> Late {
+        let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let stamps = Timestamps { value, echo: self.recent_timestamp };
+        let options =
+            Options { timestamps: self.timestamps.then_some(stamps), ..Options::default() };
+        let header = Repr {
+            sequence: self.send_next,
+            acknowledgment: self.receive_next,
+            flags: Flags::ACK,
+            window: Working::offered(turn.config),
+            options,
+            ..Repr::default()
+        };
+        Late::Acknowledge(Outgoing {
+            header,
+            length: 0,
+            retransmission: false,
+            ecn: Ecn::NotCapable,
+        })
+    }
+}

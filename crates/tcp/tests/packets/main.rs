@@ -1,0 +1,25 @@
+//! Packet-level tests: one segment at a time, in virtual time.
+
+mod script;
+mod segment;
+
+mod close;
+mod congestion;
+mod cookies;
+mod delayed_ack;
+mod ecn;
+mod handshake;
+mod icmp;
+mod keep_alive;
+mod options;
+mod out_of_order;
+mod rack;
+mod retransmission;
+mod sack;
+mod sending;
+mod sleeping;
+mod states;
+mod time_wait;
+mod timestamps;
+mod urgent;
+mod zero_window;

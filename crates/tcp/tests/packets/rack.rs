@@ -1,0 +1,156 @@
+//! RFC 8985: loss by time, reordering, and the tail loss probe.
+
+use std::time::Duration;
+
+use crate::script::{Script, ms};
+use crate::segment::{ack, data};
+
+#[test]
+fn a_little_reordering_sends_nothing_again() {
+    let mut script = Script::established();
+    script.write(3_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    script.expect_nothing();
+    script.wait(ms(1));
+    script.inject(ack(1, 3_001).win(60_000));
+    script.wait(ms(5_000));
+    script.expect_nothing();
+}
+
+#[test]
+fn after_the_reordering_window_it_is_lost() {
+    let mut script = Script::established();
+    script.write(3_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    // A quarter of the least round trip, section 6.2 step 4.
+    script.expect_after(ms(2), data(1, 1_000, 1));
+}
+
+#[test]
+fn once_reordering_was_seen_many_blocks_prove_no_loss() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(20));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    script.wait(ms(1));
+    script.inject(ack(1, 4_001).win(60_000));
+    script.write(5_000);
+    script.take_all();
+    script.wait(ms(20));
+    script.inject(ack(1, 4_001).win(60_000).sack(&[(5_001, 9_001)]));
+    script.expect_nothing();
+    // A quarter of the least round trip, the handshake's.
+    script.expect_after(Duration::from_micros(2_500), data(4_001, 1_000, 1));
+}
+
+#[test]
+fn the_last_segment_of_a_flight_is_probed_for() {
+    let mut script = Script::established();
+    script.write(3_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 2_001).win(60_000));
+    // A single segment is left: two round trips, and the time its ACK may be delayed by, are more
+    // than the timeout.
+    script.expect_after(ms(200), data(2_001, 1_000, 1).psh());
+}
+
+#[test]
+fn the_tail_of_a_larger_flight_is_probed_for_soon() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.expect_after(ms(20), data(3_001, 1_000, 1).psh());
+    script.wait(ms(10));
+    // The probe shows that all but it and the first were lost.
+    script.inject(ack(1, 1_001).win(60_000).sack(&[(3_001, 4_001)]));
+    script.expect(data(1_001, 1_000, 1));
+    script.expect(data(2_001, 1_000, 1));
+}
+
+#[test]
+fn a_probe_carries_new_data_when_there_is_some() {
+    let mut script = Script::established();
+    script.write(15_000);
+    assert_eq!(script.take_all(), 10);
+    script.expect_after(ms(20), data(10_001, 1_000, 1));
+    script.expect_nothing();
+}
+
+#[test]
+fn after_the_probe_comes_the_timeout() {
+    let mut script = Script::established();
+    script.write(2_000);
+    script.take_all();
+    script.expect_after(ms(20), data(1_001, 1_000, 1).psh());
+    script.expect_after(ms(200), data(1, 1_000, 1));
+}
+
+#[test]
+fn what_a_probe_repaired_counts_as_a_loss() {
+    let mut script = Script::established();
+    script.write(5_000);
+    script.take_all();
+    script.expect_after(ms(20), data(4_001, 1_000, 1).psh());
+    script.write(1_000);
+    script.expect(data(5_001, 1_000, 1).psh());
+    script.wait(ms(10));
+    script.inject(ack(1, 6_001).win(60_000));
+    script.write(20_000);
+    assert_eq!(script.take_all(), 7, "seven tenths of ten");
+}
+
+#[test]
+fn a_probe_that_was_not_needed_costs_nothing() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.expect_after(ms(20), data(9_001, 1_000, 1).psh());
+    script.inject(ack(1, 10_001).win(60_000));
+    script.wait(ms(10));
+    script.inject(ack(1, 10_001).win(60_000).sack(&[(9_001, 10_001)]));
+    script.write(20_000);
+    let sent = script.take_all();
+    assert!(sent >= 10, "the window was not reduced: {sent}");
+    script.wait(ms(10));
+    script.inject(ack(1, 20_001).win(60_000));
+    script.write(60_000);
+    let sent = script.take_all();
+    assert!(sent >= 20, "nor later: {sent}");
+}
+
+#[test]
+fn a_duplicate_that_the_peer_reports_widens_the_reordering_window() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(20));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    script.wait(ms(1));
+    script.inject(ack(1, 4_001).win(60_000));
+    script.write(5_000);
+    script.take_all();
+    script.wait(ms(20));
+    // What had been acknowledged arrived once more (RFC 2883), and the first is missing.
+    script.inject(ack(1, 4_001).win(60_000).sack(&[(1, 1_001), (5_001, 9_001)]));
+    // Twice a quarter of the least round trip, the handshake's.
+    script.expect_after(ms(5), data(4_001, 1_000, 1));
+}
+
+#[test]
+fn no_tail_is_probed_for_while_a_timeout_is_being_repaired() {
+    let mut script = Script::established();
+    script.write(2_000);
+    script.take_all();
+    script.expect_after(ms(20), data(1_001, 1_000, 1).psh());
+    script.expect_after(ms(200), data(1, 1_000, 1));
+    script.wait(ms(10));
+    script.inject(ack(1, 1_001).win(60_000));
+    script.expect(data(1_001, 1_000, 1).psh());
+    script.expect_after(ms(400), data(1_001, 1_000, 1).psh());
+}

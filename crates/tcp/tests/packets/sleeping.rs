@@ -1,0 +1,119 @@
+//! What survives a sleep, and what does not need to.
+
+use tcp::State;
+
+use crate::script::{Script, ms};
+use crate::segment::{ack, data, fin, syn};
+
+#[test]
+fn a_connection_is_quiet_when_nothing_is_owed() {
+    let mut script = Script::established();
+    assert!(script.working.is_quiet());
+    script.inject(data(1, 100, 1));
+    assert!(!script.working.is_quiet(), "an acknowledgment is owed");
+    script.write(100);
+    script.take_all();
+    assert!(!script.working.is_quiet(), "something is in flight");
+    script.inject(ack(101, 101));
+    assert!(script.working.is_quiet());
+    script.reads = false;
+    script.inject(data(101, 100, 101));
+    script.wait(ms(100));
+    script.take_all();
+    assert!(!script.working.is_quiet(), "something is buffered");
+    script.read(100);
+    assert!(script.working.is_quiet());
+    script.inject(data(301, 100, 101));
+    script.take_all();
+    assert!(!script.working.is_quiet(), "something is held");
+}
+
+#[test]
+fn numbers_options_and_windows_survive() {
+    let mut script = Script::established_with_timestamps();
+    script.inject(data(1, 100, 1));
+    script.write(50);
+    script.take_all();
+    script.inject(ack(101, 51).win(1_000));
+    script.nap(ms(60_000));
+    script.write(6_000);
+    script.expect(data(51, 1_000, 101).echo(script.peer_clock() - 60_000));
+    assert_eq!(script.take_all(), 3, "a window of 4 times 1,000");
+    script.inject(data(1_101, 100, 51));
+    let sent = format!("{:?}", script.take_one());
+    assert!(sent.contains("sack Some([(1101, 1201)])"), "{sent}");
+}
+
+#[test]
+fn a_request_and_its_answer_after_a_nap() {
+    let mut script = Script::established();
+    for turn in 0..5 {
+        script.nap(ms(10_000));
+        script.inject(data(1 + 100 * turn, 100, 1 + 200 * turn));
+        script.write(200);
+        script.expect(data(1 + 200 * turn, 200, 101 + 100 * turn).psh());
+        script.inject(ack(101 + 100 * turn, 201 + 200 * turn));
+        script.expect_nothing();
+        assert!(script.working.is_quiet());
+    }
+}
+
+#[test]
+fn a_window_learnt_small_is_not_forgotten() {
+    let mut script = Script::established();
+    script.write(1_000);
+    script.take_one();
+    script.wait(ms(250));
+    script.take_all();
+    script.inject(ack(1, 1_001).win(60_000));
+    script.nap(ms(10_000));
+    script.write(20_000);
+    assert!(script.take_all() < 10, "a timeout left less than the initial window");
+}
+
+#[test]
+fn the_path_mtu_is_not_forgotten() {
+    let mut script = Script::established_with(|_| {}, syn().mss(1_460).sack_ok());
+    script.write(1_000);
+    script.take_all();
+    script.unreachable(1, tcp::Unreachable::TooBig { mss: 800 });
+    script.take_all();
+    script.inject(ack(1, 1_001).win(60_000));
+    script.nap(ms(10_000));
+    script.write(2_000);
+    script.expect(data(1_001, 800, 1));
+}
+
+#[test]
+fn a_large_window_keeps_its_block_for_a_while() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 10_001).win(60_000));
+    assert!(script.working.is_quiet());
+    assert!(!script.working.may_sleep(&script.config, script.now));
+    script.wait(ms(300));
+    assert!(script.working.may_sleep(&script.config, script.now));
+}
+
+#[test]
+fn a_close_after_a_nap() {
+    let mut script = Script::established();
+    script.nap(ms(3_600_000));
+    script.inject(fin(1, 1));
+    script.expect(ack(1, 2));
+    script.close();
+    script.expect(fin(1, 2));
+    script.expect_state(State::LastAck);
+}
+
+#[test]
+fn who_opened_the_connection_is_not_forgotten() {
+    let mut script = Script::opened();
+    script.nap(ms(1_000));
+    assert!(script.working.opened());
+    let mut script = Script::established();
+    script.nap(ms(1_000));
+    assert!(!script.working.opened());
+}

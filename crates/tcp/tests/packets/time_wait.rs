@@ -1,0 +1,121 @@
+//! RFC 9293 section 3.6.1 and RFC 6191: TIME-WAIT in its small record.
+
+use std::time::Duration;
+
+use tcp::{Arrival, Late, State, TimeWait, Turn};
+use wire::protocol::Ecn;
+use wire::tcp::Flags;
+
+use crate::script::{PEER_CLOCK, Script, ms};
+use crate::segment::{OUR_ISS, Segment, Sent, ack, data, fin, rst, syn};
+
+struct Waiting {
+    script: Script,
+    time_wait: TimeWait,
+}
+
+impl Waiting {
+    fn after(mut script: Script) -> Self {
+        script.close();
+        script.inject(fin(1, 2));
+        script.take_all();
+        script.expect_state(State::TimeWait);
+        let turn =
+            Turn { config: &script.config, now: script.now, challenges: &mut script.challenges };
+        let time_wait = script.working.time_wait(&turn);
+        Self { script, time_wait }
+    }
+
+    fn inject(&mut self, segment: &Segment) -> Late {
+        let header = segment.header();
+        let arrival = Arrival {
+            header: &header,
+            length: segment.length,
+            ecn: Ecn::NotCapable,
+            can_hold: true,
+        };
+        let script = &mut self.script;
+        let mut turn =
+            Turn { config: &script.config, now: script.now, challenges: &mut script.challenges };
+        self.time_wait.receive(&mut turn, &arrival)
+    }
+
+    fn is_over_after(&mut self, span: Duration) -> bool {
+        self.script.now += span;
+        self.time_wait.is_over(&self.script.config, self.script.now)
+    }
+
+    #[track_caller]
+    fn expect_ack(&mut self, segment: &Segment) {
+        let Late::Acknowledge(outgoing) = self.inject(segment) else {
+            panic!("{segment:?} is not acknowledged");
+        };
+        let wrong = ack(2, 2).difference(&Sent::new(&outgoing));
+        assert_eq!(wrong, None);
+        assert!(!outgoing.retransmission);
+    }
+}
+
+#[test]
+fn the_peers_fin_is_acknowledged_again_and_the_time_starts_over() {
+    //= specs/rfc9293.txt#section-3.6.1
+    //= type=test
+    //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time 2xMSL
+    //# (Maximum Segment Lifetime) (MUST-13).
+    let mut waiting = Waiting::after(Script::established());
+    assert!(!waiting.is_over_after(ms(50_000)));
+    waiting.expect_ack(&fin(1, 2));
+    assert!(!waiting.is_over_after(ms(50_000)));
+    assert!(waiting.is_over_after(ms(11_000)));
+}
+
+#[test]
+fn late_data_is_acknowledged_and_late_acknowledgments_are_not() {
+    let mut waiting = Waiting::after(Script::established());
+    waiting.expect_ack(&data(1, 100, 2));
+    assert_eq!(waiting.inject(&ack(2, 2)), Late::Ignore);
+}
+
+#[test]
+fn a_reset_ends_it_at_the_next_number_only() {
+    let mut waiting = Waiting::after(Script::established());
+    assert_eq!(waiting.inject(&rst(3)), Late::Ignore);
+    assert_eq!(waiting.inject(&rst(2)), Late::Over);
+}
+
+#[test]
+fn a_new_connection_is_let_in_when_its_syn_is_newer() {
+    let mut waiting = Waiting::after(Script::established());
+    waiting.expect_ack(&syn());
+    waiting.expect_ack(&syn().at(2));
+    let after = OUR_ISS + 2 + 0x1_0000;
+    assert_eq!(waiting.inject(&syn().at(3)), Late::Reopen { after });
+    assert_eq!(waiting.inject(&syn().at(3).with(Flags::ACK)), Late::Ignore);
+}
+
+#[test]
+fn with_timestamps_the_clock_decides() {
+    //= specs/rfc9293.txt#section-3.6.1
+    //= type=test
+    //# This algorithm for reducing TIME-WAIT is a Best Current Practice that SHOULD be implemented
+    //# since Timestamp Options are commonly used, and using them to reduce TIME-WAIT provides benefits
+    //# for busy Internet servers (SHLD-4).
+    let mut waiting = Waiting::after(Script::established_with_timestamps());
+    let clock = waiting.script.peer_clock();
+    // Its number is lower, but it was sent later.
+    let later = syn().at(0x9000_0000).ts(clock + 1, 0);
+    assert!(matches!(waiting.inject(&later), Late::Reopen { .. }));
+    waiting.expect_ack(&syn().at(0x100).ts(PEER_CLOCK - 1, 0));
+    // Within one tick of the clock, the numbers decide.
+    assert!(matches!(waiting.inject(&syn().at(3).ts(clock, 0)), Late::Reopen { .. }));
+    waiting.expect_ack(&syn().at(1).ts(clock, 0));
+}
+
+#[test]
+fn late_data_does_not_start_the_time_over() {
+    let mut waiting = Waiting::after(Script::established());
+    waiting.script.now += ms(50_000);
+    waiting.expect_ack(&data(1, 100, 2));
+    waiting.expect_ack(&fin(5, 2));
+    assert!(waiting.is_over_after(ms(11_000)));
+}

@@ -1,0 +1,52 @@
+//! Every fuzz target, for a short while.
+
+use std::path::Path;
+
+use crate::Outcome;
+use crate::run::{Invocation, program_exists};
+
+use super::report::Tally;
+
+/// Seconds for each target: enough to find what a change broke, not what nobody has found yet.
+const SECONDS: u32 = 30;
+
+/// Runs all targets, with cargo-fuzz, which is installed if it is missing.
+pub fn run(root: &Path) -> Outcome<Tally> {
+    super::nightly(&["rust-src"])?;
+    if !program_exists("cargo-fuzz") {
+        Invocation::new("cargo").arguments(&["install", "cargo-fuzz", "--locked"]).run()?;
+    }
+    let targets = cargo_fuzz(root).arguments(&["list"]).quietly()?;
+    cargo_fuzz(root).arguments(&["build"]).run()?;
+    let mut tally = Tally::default();
+    for target in targets.lines() {
+        match one(root, target) {
+            Ok(()) => tally.passed += 1,
+            Err(error) => {
+                println!("{target}: {error}");
+                tally.failed += 1;
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn one(root: &Path, target: &str) -> Outcome {
+    let corpus = format!("fuzz/corpus/{target}");
+    std::fs::create_dir_all(root.join(&corpus))?;
+    let seeds = format!("fuzz/seeds/{target}");
+    let mut arguments = vec!["run", target, &corpus];
+    if root.join(&seeds).is_dir() {
+        arguments.push(&seeds);
+    }
+    let most = format!("-max_total_time={SECONDS}");
+    // The same seed each time: whether a change may land is no game of chance. Long runs by hand
+    // draw their own.
+    arguments.extend(["--", "-seed=1", &most, "-timeout=10", "-print_final_stats=1"]);
+    cargo_fuzz(root).arguments(&arguments).run()?;
+    Ok(())
+}
+
+fn cargo_fuzz(root: &Path) -> Invocation {
+    Invocation::new("rustup").arguments(&["run", "nightly", "cargo", "fuzz"]).folder(root)
+}

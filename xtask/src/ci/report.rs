@@ -1,0 +1,102 @@
+//! What passed and what failed, step by step.
+
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// Tests counted in one step; none for a step that is a single check.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    pub passed: u32,
+    pub failed: u32,
+}
+
+impl Tally {
+    /// Adds what one line of a test program's output says, if it is the line that counts.
+    pub fn add_line(&mut self, line: &str) {
+        let Some(counts) = line.trim_start().strip_prefix("test result: ") else { return };
+        let count = |word: &str| -> u32 {
+            let before = counts.split(word).next().unwrap_or_default();
+            let digits = before.rsplit([' ', '.', ';']).find(|part| !part.is_empty());
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        };
+        self.passed += count(" passed");
+        self.failed += count(" failed");
+    }
+
+    /// A failure when a test failed.
+    pub fn result(self) -> Outcome {
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(format!("{failed} tests failed").into()),
+        }
+    }
+}
+
+/// All steps so far.
+#[derive(Default)]
+pub struct Report {
+    total: Tally,
+    lines: Vec<String>,
+}
+
+impl Report {
+    /// Runs one step and writes down how it went.
+    pub fn step(&mut self, name: &str, work: impl FnOnce() -> Outcome<Tally>) {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let outcome = work();
+        let tally = match &outcome {
+            Ok(tally) if *tally == Tally::default() => Tally { passed: 1, failed: 0 },
+            Ok(tally) => *tally,
+            Err(_) => Tally { passed: 0, failed: 1 },
+        };
+        let verdict = match &outcome {
+            Err(error) => {
+                println!("{name}: {error}");
+                "FAILED"
+            }
+            Ok(_) if tally.failed > 0 => "FAILED",
+            Ok(_) => "passed",
+        };
+        self.total.passed += tally.passed;
+        self.total.failed += tally.failed;
+        let line = format!("{verdict}  {:>6}  {name}", seconds(start.elapsed()));
+        println!("=== {line}");
+        self.lines.push(line);
+    }
+
+    /// Prints the steps again and the line that counts.
+    pub fn finish(self) -> Outcome {
+        println!("\n{}", self.lines.join("\n"));
+        let Tally { passed, failed } = self.total;
+        println!("{passed} passed, {failed} failed");
+        match failed {
+            0 => Ok(()),
+            _ => Err("ci: not everything passed".into()),
+        }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn tests_are_counted_from_what_their_program_prints() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out",
+            "test a::passed ... ok",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+        ] {
+            tally.add_line(line);
+        }
+        assert_eq!(tally, Tally { passed: 13, failed: 2 });
+    }
+}

@@ -1,0 +1,20 @@
+//! The heavy tests: `tests/heavy`, run with the crore command as it is released.
+
+use crate::Outcome;
+use crate::metadata::Metadata;
+use crate::run::Invocation;
+
+use super::report::Tally;
+
+/// Builds crore and runs the heavy tests, one after the other: each wants the machine for itself.
+pub fn heavy(metadata: &Metadata, arguments: &[&str]) -> Outcome<Tally> {
+    let program = crate::build::crore(metadata)?;
+    let screenshot = metadata.target_directory.join("status.png");
+    Invocation::new("cargo")
+        .arguments(&["test", "--locked", "--package", "crore-tests", "--test", "heavy", "--"])
+        .arguments(&["--ignored", "--test-threads", "1"])
+        .arguments(arguments)
+        .variable("CRORE_PROGRAM", &program.to_string_lossy())
+        .variable("CRORE_SCREENSHOT", &screenshot.to_string_lossy())
+        .run()
+}

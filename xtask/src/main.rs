@@ -1,0 +1,59 @@
+//! The project's own chores, as `cargo xtask COMMAND`.
+//!
+//! Invariant: everything a chore needs beyond the Rust toolchain it installs or names in a message;
+//! nothing here is part of what users build.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build;
+mod ci;
+mod metadata;
+mod run;
+mod sim;
+mod tidy;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a chore gives: a value, or a message for whoever ran it.
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  tidy   checks what the compiler does not: dependency direction, file layout, links,
+         licences, and that the default build needs no C compiler
+  ci     everything that can be checked on one machine: installs what it needs (Debian, root)
+         and runs format, lints, documentation, tidy, Miri, fuzzing, the heavy tests
+  heavy  the heavy tests alone; what follows goes to the test program (a name, --nocapture)
+  bench serve [--quick] [--write]
+         crore against nginx; --write puts the tables into docs/benchmarks.md
+  sim [--seeds N [--first SEED] | --seed SEED]
+         simulated worlds, thousands unless told; names the seeds that failed";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["ci"] => ci::run(),
+        ["heavy", arguments @ ..] => ci::run_heavy(arguments),
+        ["bench", arguments @ ..] => bench::run(arguments),
+        ["sim", arguments @ ..] => sim::run(arguments),
+        // Started by the benchmark itself.
+        ["hold", address, count, path] => bench::hold(address, count, path),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("unknown: {}\n{USAGE}", arguments.join(" ")).into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Dependencies between our own crates point down only. The edges allowed are data: [`EDGES`].
+
+use crate::metadata::{Dependency, Metadata, Package};
+
+/// Every crate of the workspace with the crates it may depend on. A crate not listed is an error,
+/// so that adding one means deciding where it stands.
+const EDGES: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("app", &["base"]),
+    ("wire", &["base"]),
+    ("mem", &["base"]),
+    ("tcp", &["base", "mem", "wire"]),
+    ("port", &["base", "mem", "wire"]),
+    ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
+    ("sock", &["app", "base", "mem"]),
+    ("shard", &["app", "base", "mem", "sock", "stack"]),
+    // What is served knows the contract and nothing below it: that lets it run on every engine.
+    ("http", &["app", "base"]),
+    ("site", &["app", "base", "http"]),
+    ("load", &["app", "base", "http"]),
+    ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
+    ("crore", &["app", "base", "http", "shard", "sock", "stack"]),
+    ("cli", &["app", "base", "crore", "http", "load", "shard", "site", "sock", "stack"]),
+    // Not part of what users build.
+    ("tests", &[]),
+    ("xtask", &["tests"]),
+];
+
+/// Edges allowed in tests and examples only.
+const TEST_EDGES: &[(&str, &[&str])] = &[("stack", &["http"])];
+
+/// Complains of every crate that depends on one it must not know.
+pub fn check(metadata: &Metadata) -> Vec<String> {
+    metadata.members().flat_map(check_package).collect()
+}
+
+fn check_package(package: &Package) -> Vec<String> {
+    let name = short(&package.name);
+    let Some(allowed) = allowed_for(EDGES, name) else {
+        return vec![format!(
+            "{name}: not listed in xtask/src/tidy/edges.rs; decide there what it may depend on"
+        )];
+    };
+    let in_tests = allowed_for(TEST_EDGES, name).unwrap_or_default();
+    let ours = package.dependencies.iter().filter(|dependency| dependency.path.is_some());
+    let refused = ours.filter(|dependency| !is_allowed(dependency, allowed, in_tests));
+    refused
+        .map(|dependency| {
+            let other = short(&dependency.name);
+            format!(
+                "{name} must not depend on {other}: dependencies point down only (the edges \
+                 allowed are in xtask/src/tidy/edges.rs)"
+            )
+        })
+        .collect()
+}
+
+fn is_allowed(dependency: &Dependency, allowed: &[&str], in_tests: &[&str]) -> bool {
+    let name = short(&dependency.name);
+    let is_test = dependency.kind.as_deref() == Some("dev");
+    allowed.contains(&name) || (is_test && in_tests.contains(&name))
+}
+
+fn allowed_for(
+    edges: &[(&str, &'static [&'static str])],
+    name: &str,
+) -> Option<&'static [&'static str]> {
+    edges.iter().find(|(from, _)| *from == name).map(|(_, to)| *to)
+}
+
+/// A package's name without the prefix that all of ours share.
+fn short(name: &str) -> &str {
+    name.strip_prefix("crore-").unwrap_or(name)
+}
