@@ -17,10 +17,12 @@ const EDGES: &[(&str, &[&str])] = &[
     // What is served knows the contract and nothing below it: that lets it run on every engine.
     ("http", &["app", "base"]),
     ("site", &["app", "base", "http"]),
-    ("load", &["app", "base", "http"]),
+    // Draws what load and probe measure; knows nothing of either.
+    ("chart", &[]),
+    ("load", &["app", "base", "chart", "http"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "http", "shard", "sock", "stack"]),
-    ("cli", &["app", "base", "crore", "http", "load", "shard", "site", "sock", "stack"]),
+    ("cli", &["app", "base", "chart", "crore", "http", "load", "shard", "site", "sock", "stack"]),
     // Not part of what users build.
     ("tests", &[]),
     ("xtask", &["tests"]),
