@@ -32,7 +32,7 @@ pub enum Reason {
     Refused,
     /// Going out: no route to the destination.
     NoRoute,
-    /// Going out: too many packets wait for neighbours that do not answer.
+    /// Going out: the neighbour did not answer in time, or too many packets wait for neighbours.
     NoNeighbor,
     /// Going out: no packet buffer was free.
     NoFrame,

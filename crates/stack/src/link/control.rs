@@ -53,6 +53,7 @@ impl<P: Port> Link<P> {
             self.drops.count(Reason::AddressConflict);
             return;
         }
+        self.drop_expired();
         self.neighbors.learn(address, mac, self.now, wanted);
         while self.is_ready()
             && let Some(mut frame) = self.neighbors.release(address)

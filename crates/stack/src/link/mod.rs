@@ -47,7 +47,7 @@ pub(crate) struct Link<P: Port> {
     out: Batch,
     /// Packets received and sent.
     packets: u64,
-    /// The time of this turn.
+    /// The time now.
     now: Instant,
     /// What the port said when it failed.
     failure: Option<P::Error>,
@@ -68,7 +68,7 @@ impl<P: Port> Link<P> {
             mac: config.mac,
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
-            neighbors: Neighbors::new(),
+            neighbors: Neighbors::new(config.frames),
             frames: Pool::new_in(arena, config.frames, BUFFER_BYTES)?,
             out: Batch::new(),
             packets: 0,
@@ -89,11 +89,15 @@ impl<P: Port> Link<P> {
             .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, BUFFER_BYTES))
     }
 
-    /// Begins a turn and takes what has arrived.
-    pub(crate) fn receive(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) {
+    /// Everything from now on happens at this time.
+    pub(crate) const fn set_time(&mut self, now: Instant) {
         self.now = now;
+    }
+
+    /// Takes what has arrived.
+    pub(crate) fn receive(&mut self, pool: &mut Pool, into: &mut Batch) {
         let held = into.len();
-        let received = self.port.rx(now, pool, into);
+        let received = self.port.rx(self.now, pool, into);
         self.packets += (into.len() - held) as u64;
         self.note(received);
     }
@@ -153,7 +157,7 @@ impl<P: Port> Link<P> {
     }
 
     /// Frames that are taken from their pool, and those in the batch or held for a neighbour.
-    pub(crate) const fn frames_taken_and_found(&self) -> (u32, u32) {
+    pub(crate) fn frames_taken_and_found(&self) -> (u32, u32) {
         (self.frames.taken(), self.out.len() as u32 + self.neighbors.held())
     }
 

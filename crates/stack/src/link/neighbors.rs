@@ -1,7 +1,9 @@
 //! Who on the link has which address: RFC 826 with the time limits of RFC 1122 section 2.3.2.1, and
 //! RFC 4861's neighbour cache, its states folded into three. Invariant: at most [`NEIGHBORS_MAX`]
-//! neighbours and [`HELD_MAX`] held frames, whoever asks for whatever.
+//! neighbours, and held frames are at most a quarter of all that there are, whoever asks for
+//! whatever: packets to neighbours that answer, and the questions themselves, always find frames.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -13,8 +15,13 @@ use wire::ethernet::Mac;
 /// Neighbours kept. A link with more hosts belongs behind a router; past this, the entry that was
 /// confirmed longest ago goes.
 const NEIGHBORS_MAX: usize = 4096;
-/// Frames that wait for an answer, over all neighbours. RFC 1122 section 2.3.2.2 wants at least one.
+/// Frames that wait for an answer, over all neighbours. RFC 1122 section 2.3.2.2 wants at least the
+/// latest for each.
 const HELD_MAX: usize = 64;
+/// Of all frames, one in this many may wait for an answer.
+const HELD_SHARE: u32 = 4;
+/// How long a frame waits: RFC 4861 section 10 asks three times, a second apart.
+const HOLD: Duration = Duration::from_secs(3);
 /// After this long without a confirmation a neighbour is asked again while it is used.
 const CONFIRM_AFTER: Duration = Duration::from_secs(60);
 /// After this long an unconfirmed address is not used any more (RFC 1122 section 2.3.2.1: of the
@@ -26,7 +33,15 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Neighbors {
     /// Sorted by address. Its room is reserved at the start.
     entries: Vec<(IpAddr, Entry)>,
-    held: Vec<(IpAddr, Frame)>,
+    /// The one that has waited longest in front.
+    held: VecDeque<Held>,
+    held_most: usize,
+}
+
+struct Held {
+    address: IpAddr,
+    since: Instant,
+    frame: Frame,
 }
 
 #[derive(Clone, Copy)]
@@ -45,8 +60,11 @@ pub(super) struct Known {
 }
 
 impl Neighbors {
-    pub(super) fn new() -> Self {
-        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held: Vec::with_capacity(HELD_MAX) }
+    /// For a link with `frames` frames for packets going out.
+    pub(super) fn new(frames: u32) -> Self {
+        let held_most = HELD_MAX.min((frames / HELD_SHARE) as usize);
+        let held = VecDeque::with_capacity(held_most);
+        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held, held_most }
     }
 
     /// What is known of the neighbour with this address, which a packet is about to be sent to.
@@ -86,30 +104,40 @@ impl Neighbors {
         }
     }
 
-    /// Keeps a frame until the address's owner is known. Gives it back when too many are kept.
-    pub(super) fn hold(&mut self, address: IpAddr, frame: Frame) -> Result<(), Frame> {
-        if self.held.len() == HELD_MAX {
-            return Err(frame);
+    /// Keeps a frame until the address's owner is known. Gives back one that is not kept: the one
+    /// that has waited longest makes way, since the owner of its address may never answer.
+    pub(super) fn hold(&mut self, address: IpAddr, frame: Frame, now: Instant) -> Option<Frame> {
+        if self.held_most == 0 {
+            return Some(frame);
         }
-        self.held.push((address, frame));
-        Ok(())
+        let full = self.held.len() == self.held_most;
+        let makes_way = if full { self.held.pop_front() } else { None };
+        self.held.push_back(Held { address, since: now, frame });
+        makes_way.map(|held| held.frame)
     }
 
     /// Takes out one frame held for an address.
     pub(super) fn release(&mut self, address: IpAddr) -> Option<Frame> {
-        let place = self.held.iter().position(|(wanted, _)| *wanted == address)?;
-        Some(self.held.remove(place).1)
+        let place = self.held.iter().position(|held| held.address == address)?;
+        self.held.remove(place).map(|held| held.frame)
+    }
+
+    /// Takes out one frame that has waited too long.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<Frame> {
+        let first = self.held.front()?;
+        let late = now - first.since >= HOLD;
+        if late { self.held.pop_front().map(|held| held.frame) } else { None }
     }
 
     /// Frames held.
-    pub(super) const fn held(&self) -> u32 {
+    pub(super) fn held(&self) -> u32 {
         // At most `HELD_MAX`.
         self.held.len() as u32
     }
 
     pub(super) fn give_all(&mut self, pool: &mut Pool) {
-        for (_, frame) in self.held.drain(..) {
-            pool.give(frame);
+        for held in self.held.drain(..) {
+            pool.give(held.frame);
         }
     }
 

@@ -63,6 +63,7 @@ impl<P: Port> Link<P> {
         };
         let known = self.neighbors.look_up(next_hop, self.now);
         if known.ask {
+            self.drop_expired();
             self.ask(next_hop);
         }
         let (kind, head) = match source {
@@ -76,10 +77,21 @@ impl<P: Port> Link<P> {
         let Some(frame) = built else { return };
         if known.mac.is_some() {
             self.push(frame);
-        } else if let Err(frame) = self.neighbors.hold(next_hop, frame) {
-            self.give(frame);
-            self.drops.count(Reason::NoNeighbor);
+        } else if let Some(unheld) = self.neighbors.hold(next_hop, frame, self.now) {
+            self.drop_held(unheld);
         }
+    }
+
+    /// Lets go of frames that have waited too long for their neighbours.
+    pub(super) fn drop_expired(&mut self) {
+        while let Some(frame) = self.neighbors.expired(self.now) {
+            self.drop_held(frame);
+        }
+    }
+
+    fn drop_held(&mut self, frame: Frame) {
+        self.give(frame);
+        self.drops.count(Reason::NoNeighbor);
     }
 
     /// Sends a frame to a station; `emit` gets the link and the frame's `length` bytes of payload.

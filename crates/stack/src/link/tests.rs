@@ -72,7 +72,8 @@ impl Bench {
         sent.set_range(0..frame.len());
         batch.push(sent).unwrap();
         self.wire.tx(self.now, &mut self.pool, &mut batch).unwrap();
-        self.link.receive(self.now, &mut self.pool, &mut batch);
+        self.link.set_time(self.now);
+        self.link.receive(&mut self.pool, &mut batch);
         while let Some(frame) = batch.pop() {
             let data = self.pool.data(&frame).to_vec();
             self.pool.give(frame);
@@ -89,7 +90,7 @@ impl Bench {
 
     /// What the link has sent.
     fn sent(&mut self) -> Vec<Vec<u8>> {
-        self.link.now = self.now;
+        self.link.set_time(self.now);
         self.link.flush();
         let mut batch = Batch::new();
         self.wire.rx(self.now, &mut self.pool, &mut batch).unwrap();
@@ -100,7 +101,7 @@ impl Bench {
 
     /// Sends a segment to an address of the peers'.
     fn send_to(&mut self, destination: Ipv4Addr) {
-        self.link.now = self.now;
+        self.link.set_time(self.now);
         let header = wire::tcp::Repr::default();
         let ends = (OWN.into(), destination.into());
         self.link.send_segment(ends, &header, Ecn::NotCapable, 0, |_| {});
@@ -218,14 +219,30 @@ fn what_is_not_on_the_link_goes_to_the_router() {
 }
 
 #[test]
-fn frames_held_for_silent_neighbours_are_bounded() {
+fn silent_neighbours_cannot_take_the_packet_buffers_of_others() {
     let mut bench = Bench::new();
     for last in 0..100 {
         bench.send_to(Ipv4Addr::new(10, 0, 0, 100 + last));
         bench.sent();
     }
-    assert_eq!(bench.drops.get(Reason::NoNeighbor), 36);
+    // Of 80 buffers, 20 wait for answers. The latest packets are kept.
+    assert_eq!(bench.drops.get(Reason::NoNeighbor), 80);
+    bench.send_to(PEER);
+    let released = bench.exchange(&arp(arp::Operation::Reply, OWN, PEER));
+    assert_eq!((released.len(), destination(&released[1])), (2, PEER_MAC));
     assert_eq!(bench.link.recall_frames(), 0);
+}
+
+#[test]
+fn a_packet_waits_three_seconds_for_its_neighbour() {
+    for (milliseconds, released) in [(2_999, 1), (3_000, 0)] {
+        let mut bench = Bench::new();
+        bench.send_to(PEER);
+        bench.sent();
+        bench.now += Duration::from_millis(milliseconds);
+        assert_eq!(bench.exchange(&arp(arp::Operation::Reply, OWN, PEER)).len(), released);
+        assert_eq!(bench.drops.get(Reason::NoNeighbor), 1 - released as u64);
+    }
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
 
     /// Wakes connections, as [`Engine::wake`] does one: many at once cost less for each.
     pub fn wake_all<H: Handler<Conn = C>>(&mut self, now: Instant, ids: &[ConnId], app: &mut H) {
-        self.core.now = now;
+        self.core.set_time(now);
         self.core.wake_connections(ids, app);
         self.core.link.flush();
     }
@@ -218,7 +218,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     fn receive<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
         let mut packets = 0;
         for _ in 0..BATCHES_A_TURN {
-            self.core.link.receive(self.core.now, &mut self.arrivals, &mut self.batch);
+            self.core.link.receive(&mut self.arrivals, &mut self.batch);
             if self.batch.is_empty() {
                 break;
             }
@@ -240,6 +240,12 @@ impl<P: Port, C> Drop for Core<P, C> {
 }
 
 impl<P: Port, C: Copy + Default> Core<P, C> {
+    /// Everything from now on happens at this time.
+    const fn set_time(&mut self, now: Instant) {
+        self.now = now;
+        self.link.set_time(now);
+    }
+
     fn bytes_touched(&self) -> usize {
         self.flows.bytes_touched()
             + self.clients.bytes_touched()
@@ -274,7 +280,7 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
     type Error = P::Error;
 
     fn turn(&mut self, now: Instant, app: &mut H) -> Result<u32, P::Error> {
-        self.core.now = now;
+        self.core.set_time(now);
         let packets = self.receive(app);
         let timers = self.core.run_timers(app);
         let listed = self.core.run_listed(app);
@@ -288,19 +294,19 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
     }
 
     fn wake(&mut self, now: Instant, id: ConnId, app: &mut H) {
-        self.core.now = now;
+        self.core.set_time(now);
         self.core.wake_connection(id, app);
         self.core.link.flush();
     }
 
     fn drain(&mut self, now: Instant, app: &mut H) {
-        self.core.now = now;
+        self.core.set_time(now);
         self.core.drain(app);
         self.core.link.flush();
     }
 
     fn shut_down(&mut self, now: Instant, app: &mut H) {
-        self.core.now = now;
+        self.core.set_time(now);
         self.core.shut_down(app);
         self.core.link.flush();
     }
