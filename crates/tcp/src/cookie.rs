@@ -2,8 +2,9 @@
 //! own SYN-ACK. Invariant: a cookie is taken only from the pair of ends it was made for, within two
 //! minutes, and nothing was kept meanwhile.
 //!
-//! The sequence number carries 5 bits of time, 3 bits for the MSS and 24 bits of a keyed function
-//! of the rest. What else was agreed goes into the low six bits of the timestamp: window scale (4,
+//! The sequence number carries 5 bits of time, 3 bits for the MSS and the 24-bit sum of a keyed
+//! function of the pair of ends, and of the peer's own initial number. So a segment that is not the
+//! peer's first shows how far after the first it is. What else was agreed goes into the low six bits of the timestamp: window scale (4,
 //! 15: none), SACK, ECN. Without timestamps those three are not agreed on. The peer could change
 //! them in the echo, and would only fool itself.
 
@@ -25,6 +26,8 @@ use crate::sleeping::{Settled, Sleeping};
 const MSS_TABLE: [u16; 8] = [536, 1_220, 1_360, 1_400, 1_440, 1_452, 1_460, 8_940];
 /// Seconds of one step of a cookie's clock.
 const STEP_S: u64 = 64;
+/// Bits of the sum in a cookie.
+const SUM: u32 = 0x00ff_ffff;
 /// In place of a window scale: none.
 const NO_SCALE: u32 = 15;
 
@@ -36,6 +39,19 @@ pub struct Cookies {
 
 /// A SYN-ACK that carries a cookie.
 pub type SynCookie = Outgoing;
+
+/// What a segment with an acknowledgment is to whoever sends cookies.
+#[derive(Clone, Copy, Debug)]
+pub enum Answered {
+    /// The first after a cookie: the connection, as if it had been asleep since. The caller wakes
+    /// it and gives it the segment.
+    Complete(Sleeping),
+    /// A later one, whose first was lost or overtaken. Where the connection's bytes begin cannot be
+    /// believed of it, so it counts as lost: the peer, who believes in the connection, sends again.
+    Early,
+    /// Something else.
+    No,
+}
 
 impl Cookies {
     /// `key` is a secret of its own, the same for as long as cookies are to be recognised.
@@ -84,8 +100,7 @@ impl Cookies {
         Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
     }
 
-    /// Takes the acknowledgment of a cookie, if it is one: the connection, as if it had been asleep
-    /// since. The caller wakes it and gives it the segment.
+    /// Takes the acknowledgment of a cookie, if it is one.
     #[must_use]
     pub fn take(
         &self,
@@ -93,41 +108,52 @@ impl Cookies {
         now: Instant,
         tuple: &Tuple,
         arrival: &Arrival<'_>,
-    ) -> Option<Sleeping> {
+    ) -> Answered {
         let header = arrival.header;
         if !header.flags.any(Flags::ACK) || header.flags.any(Flags::SYN | Flags::RST) {
-            return None;
+            return Answered::No;
         }
         let (cookie, theirs) = (header.acknowledgment - 1, header.sequence - 1);
         let (sent, index) = (cookie.0 >> 27, cookie.0 >> 24 & 7);
         let current = step(now);
         let age = (current as u32).wrapping_sub(sent) & 31;
-        if age > 1 || self.number(tuple, theirs, current - u64::from(age), index) != cookie {
-            return None;
+        if age > 1 {
+            return Answered::No;
         }
-        let stamps = header.options.timestamps.filter(|_| config.timestamps);
-        let agreed = stamps.map_or(Agreed::NOTHING, |stamps| Agreed::read(stamps.echo));
-        let settled = Settled {
-            send_shift: agreed.shift,
-            timestamps: stamps.is_some(),
-            sack: agreed.sack && config.sack,
-            ecn: agreed.ecn && config.ecn,
-            opened: false,
-            cautious: false,
-            mss: MSS_TABLE[index as usize],
-            srtt: 0,
-        };
-        let numbers = [cookie + 1, header.sequence];
-        let recent = stamps.map_or(0, |stamps| stamps.value);
-        Some(Sleeping::new(settled, numbers, header.window, recent, now))
+        let expected = self.number(tuple, theirs, current - u64::from(age), index);
+        let ahead = expected.0.wrapping_sub(cookie.0) & SUM;
+        if ahead != 0 {
+            // Nobody sends more than a window before its handshake is answered.
+            let within = ahead < u32::from(crate::Working::offered(config));
+            return if within { Answered::Early } else { Answered::No };
+        }
+        Answered::Complete(connection(config, now, header, index))
     }
 
     fn number(&self, tuple: &Tuple, theirs: Seq, step: u64, index: u32) -> Seq {
         let [a, b, c, d, e] = tuple.words();
-        let word = u64::from(theirs.0) << 32 | u64::from(index);
-        let keyed = siphash(self.key, &[a, b, c, d, e, word, step]) as u32 & 0x00ff_ffff;
-        Seq((step as u32 & 31) << 27 | index << 24 | keyed)
+        let keyed = siphash(self.key, &[a, b, c, d, e, u64::from(index), step]) as u32;
+        Seq((step as u32 & 31) << 27 | index << 24 | keyed.wrapping_add(theirs.0) & SUM)
     }
+}
+
+/// The connection that the acknowledgment of a cookie completes.
+fn connection(config: &Config, now: Instant, header: &Repr, index: u32) -> Sleeping {
+    let stamps = header.options.timestamps.filter(|_| config.timestamps);
+    let agreed = stamps.map_or(Agreed::NOTHING, |stamps| Agreed::read(stamps.echo));
+    let settled = Settled {
+        send_shift: agreed.shift,
+        timestamps: stamps.is_some(),
+        sack: agreed.sack && config.sack,
+        ecn: agreed.ecn && config.ecn,
+        opened: false,
+        cautious: false,
+        mss: MSS_TABLE[index as usize],
+        srtt: 0,
+    };
+    let numbers = [header.acknowledgment, header.sequence];
+    let recent = stamps.map_or(0, |stamps| stamps.value);
+    Sleeping::new(settled, numbers, header.window, recent, now)
 }
 
 /// Steps of the cookie clock. One step ahead of time, so that none is before the first.

@@ -72,7 +72,7 @@ mod working;
 
 pub use challenge::ChallengeLimit;
 pub use config::{Algorithm, Config, KeepAlive};
-pub use cookie::{Cookies, SynCookie};
+pub use cookie::{Answered, Cookies, SynCookie};
 pub use icmp::Unreachable;
 pub use isn::{Tuple, initial_sequence_number};
 pub use listen::Listened;

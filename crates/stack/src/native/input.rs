@@ -5,7 +5,7 @@
 use app::{End, Handler};
 use mem::{Batch, Frame, Pool};
 use port::Port;
-use tcp::{Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
+use tcp::{Answered, Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
 
 use super::{Core, tcp_turn};
 use crate::Reason;
@@ -117,10 +117,20 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let held = &mut self.blocks[block];
         let arrival = arrival(segment, payload, can_hold);
         let before = held.tcp.receive_next();
-        let received = held.tcp.receive(&mut tcp_turn!(self), &arrival);
+        let mut received = held.tcp.receive(&mut tcp_turn!(self), &arrival);
         if received.acknowledged > 0 {
             held.sending.release(received.acknowledged, &mut self.buffers);
         }
+        if received.reset.is_some() {
+            match self.take_cookie_instead(block, &arrival) {
+                Answered::Complete(_) => {
+                    return self.segment_for_block(app, block, segment, payload);
+                }
+                Answered::Early => received.reset = None,
+                Answered::No => {}
+            }
+        }
+        let held = &mut self.blocks[block];
         if let Payload::OutOfOrder { skip, length } = received.payload
             && !held.facts.closing
         {

@@ -1,12 +1,15 @@
 //! Connections that begin: those that peers open and those that we do. Invariant: a connection is
 //! begun only when there is a record and a working block for it, so that it can be served.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use app::{Handler, Role};
 use base::{ConnId, Instant, Seq};
 use port::Port;
-use tcp::{Body, Flow, Listened, Opening, Reset, Sleeping, Tuple, initial_sequence_number};
+use tcp::{
+    Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple,
+    initial_sequence_number,
+};
 use wire::tcp::Flags;
 
 use super::input::arrival;
@@ -38,7 +41,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<ConnId, ConnectError> {
-        self.core.now = now;
+        self.core.set_time(now);
         let ends = Tuple {
             local: local.ip(),
             local_port: local.port(),
@@ -99,10 +102,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Listened::Acknowledgment(reset) => {
                 let config = &self.settings.tcp;
                 match self.cookies.take(config, self.now, &ends, &arrived) {
-                    Some(sleeping) => {
+                    Answered::Complete(sleeping) => {
                         self.begin_from_cookie(app, segment, hash, (&sleeping, payload));
                     }
-                    None => {
+                    Answered::Early => self.drops.count(Reason::NoConnection),
+                    Answered::No => {
                         self.drops.count(Reason::NoConnection);
                         self.refuse(&ends, Some(reset));
                     }
@@ -166,14 +170,35 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(block) = self.begin(&ends, local, hash) else {
             return self.drops.count(Reason::NoWorkingBlock);
         };
-        let mss = self.link.mss(ends.remote);
+        self.complete_from_cookie(block, sleeping, ends.remote);
+        self.clients.enter(ends.remote);
+        self.segment_for_block(app, block, segment, payload);
+    }
+
+    /// What a segment refused in SYN-RECEIVED is to a cookie: one that went out for an earlier copy
+    /// of the SYN, while blocks were scarce. If it completes the handshake of that one, the block
+    /// becomes the connection that the cookie stands for.
+    pub(super) fn take_cookie_instead(&mut self, block: u32, arrived: &Arrival<'_>) -> Answered {
+        let working = &self.blocks[block];
+        let ends = self.flows.ends(working.slot, &self.link.addresses);
+        let Some(ends) = ends.filter(|_| !working.facts.established && !working.tcp.opened())
+        else {
+            return Answered::No;
+        };
+        let answered = self.cookies.take(&self.settings.tcp, self.now, &ends, arrived);
+        if let Answered::Complete(sleeping) = &answered {
+            self.complete_from_cookie(block, sleeping, ends.remote);
+        }
+        answered
+    }
+
+    fn complete_from_cookie(&mut self, block: u32, sleeping: &Sleeping, remote: IpAddr) {
+        let mss = self.link.mss(remote);
         let working = &mut self.blocks[block];
         working.tcp.wake(&tcp_turn!(self), sleeping, mss);
         working.sent_to = working.tcp.end();
         working.facts.established = true;
         self.counters.accepted.add(1);
-        self.clients.enter(ends.remote);
-        self.segment_for_block(app, block, segment, payload);
     }
 
     /// Whether a connection may be accepted within the limits. What can make way for it does.

@@ -362,6 +362,35 @@ fn more_sleep_than_can_work_and_cookies_carry_them_over() {
     pair.check_nothing_leaked();
 }
 
+/// A SYN that came while blocks were scarce is answered with a cookie, its copy a moment later with
+/// a block. The peer acknowledges the first answer, and was once reset for it; or its first segment
+/// comes after its second, which was taken for an answer to nothing.
+#[test]
+fn late_and_repeated_segments_of_a_handshake_with_a_cookie_reset_nobody() {
+    let faults = Faults {
+        duplication: 500_000,
+        reordering: 500_000,
+        delay: Duration::from_millis(1),
+        late: Duration::from_millis(30),
+        ..Faults::default()
+    };
+    let mut pair = Pair::with(Echo, faults, |config| config.working = 8);
+    let clients: Vec<_> = (1..=100)
+        .map(|port| {
+            let client = pair.connect(port);
+            pair.client.send(client, [port as u8; 4_000].to_vec());
+            pair.run(Duration::from_millis(2));
+            client
+        })
+        .collect();
+    pair.run(Duration::from_secs(60));
+    for (client, port) in clients.into_iter().zip(1_u8..) {
+        assert_eq!(pair.client.end_of(client), None, "{port}");
+        assert!(pair.client.received(client) == [port; 4_000], "{port}");
+    }
+    pair.check_nothing_leaked();
+}
+
 /// Every connection is woken at once, many more than can work, and none of the wakes is lost.
 #[test]
 fn wakes_beyond_what_can_work_wait_their_turn() {

@@ -1,7 +1,9 @@
 //! RFC 4987 section 3.6: a handshake that costs nothing before its last segment.
 
 use base::{Instant, Prng};
-use tcp::{Arrival, ChallengeLimit, Config, Cookies, Key, Sleeping, Tuple, Turn, Working};
+use tcp::{
+    Answered, Arrival, ChallengeLimit, Config, Cookies, Key, Sleeping, Tuple, Turn, Working,
+};
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Repr, Timestamps};
 
@@ -41,7 +43,14 @@ fn exchange(syn: &Segment) -> (Repr, Repr) {
 }
 
 fn take(reply: &Repr, now: Instant) -> Option<Sleeping> {
-    Cookies::new(KEY).take(&Config::default(), now, &tuple(), &arrival(reply, 10))
+    take_with(&Cookies::new(KEY), reply, now, &tuple())
+}
+
+fn take_with(cookies: &Cookies, reply: &Repr, now: Instant, tuple: &Tuple) -> Option<Sleeping> {
+    match cookies.take(&Config::default(), now, tuple, &arrival(reply, 10)) {
+        Answered::Complete(sleeping) => Some(sleeping),
+        Answered::Early | Answered::No => None,
+    }
 }
 
 #[test]
@@ -101,13 +110,12 @@ fn a_cookie_lasts_a_minute_at_least_and_two_at_most() {
 fn a_cookie_is_good_for_its_own_connection_only() {
     let (_, reply) = exchange(&syn().mss(1_460));
     let cookies = Cookies::new(KEY);
-    let config = Config::default();
     let other = Tuple { remote_port: 50_001, ..tuple() };
-    assert!(cookies.take(&config, START, &other, &arrival(&reply, 0)).is_none());
+    assert!(take_with(&cookies, &reply, START, &other).is_none());
     let other = Tuple { remote: [10, 0, 0, 3].into(), ..tuple() };
-    assert!(cookies.take(&config, START, &other, &arrival(&reply, 0)).is_none());
+    assert!(take_with(&cookies, &reply, START, &other).is_none());
     let other_key = Cookies::new(Key([1, 3]));
-    assert!(other_key.take(&config, START, &tuple(), &arrival(&reply, 0)).is_none());
+    assert!(take_with(&other_key, &reply, START, &tuple()).is_none());
     let mut guessed = reply;
     for bit in 0..32 {
         guessed.acknowledgment.0 = reply.acknowledgment.0 ^ 1 << bit;
@@ -116,6 +124,25 @@ fn a_cookie_is_good_for_its_own_connection_only() {
     let mut moved = reply;
     moved.sequence += 1;
     assert!(take(&moved, START).is_none());
+}
+
+/// Seeds 467, 1033, 1149 and 2101 of the simulation: the answer to them was a reset.
+#[test]
+fn what_overtakes_the_first_segment_after_a_cookie_is_early_and_not_wrong() {
+    let (_, reply) = exchange(&syn().mss(1_460).ts(500, 0));
+    let answered = |ahead: u32, now: Instant| {
+        let mut later = reply;
+        later.sequence += ahead;
+        Cookies::new(KEY).take(&Config::default(), now, &tuple(), &arrival(&later, 10))
+    };
+    let window = 65_535;
+    for ahead in [1, 1_448, window - 1] {
+        assert!(matches!(answered(ahead, START), Answered::Early), "{ahead}");
+        assert!(matches!(answered(ahead, START + ms(128_000)), Answered::No), "{ahead}");
+    }
+    for ahead in [window, 1 << 23, 0_u32.wrapping_sub(1)] {
+        assert!(matches!(answered(ahead, START), Answered::No), "{ahead}");
+    }
 }
 
 #[test]
@@ -136,7 +163,8 @@ fn what_this_side_does_not_want_is_not_agreed_on() {
     assert_eq!(answer.flags, Flags::SYN | Flags::ACK);
     assert!(!answer.options.sack_permitted);
     let (_, reply) = exchange(&full);
-    let sleeping = cookies.take(&config, START, &tuple(), &arrival(&reply, 10)).expect("valid");
+    let taken = cookies.take(&config, START, &tuple(), &arrival(&reply, 10));
+    let Answered::Complete(sleeping) = taken else { panic!("{taken:?}") };
     let mut challenges = ChallengeLimit::new(100, Prng::new(1));
     let turn = Turn { config: &config, now: START, challenges: &mut challenges };
     let mut working = Working::new();
