@@ -18,11 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
     for byte in &bytes[half..] {
         split.receive(&[*byte]);
     }
-    if whole.counters().short_bodies.get() > 0 {
-        // The connection was reset, and what was put out in the same turn went with it.
-        assert!(split.text().starts_with(&whole.text()));
-        return;
-    }
     assert_eq!(whole.text(), split.text());
     assert_eq!(whole.finish(), split.finish());
 });

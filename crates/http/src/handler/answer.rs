@@ -84,6 +84,10 @@ impl<S: Service> Http<S> {
         match progress {
             Progress::Room => Flow::Wait(Step::write(input.consumed())),
             Progress::Later => Flow::Wait(Step::wait(input.consumed())),
+            // What went before, whole answers among it, leaves first: a reset would take it along.
+            Progress::Short if cx.unsent > 0 || !cx.out.is_empty() => {
+                Flow::Wait(Step::write(input.consumed()))
+            }
             Progress::Short => {
                 self.counters.short_bodies.add(1);
                 Flow::Wait(Step::abort())

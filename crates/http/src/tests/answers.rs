@@ -114,6 +114,19 @@ fn a_file_that_became_shorter_cuts_the_connection() {
 }
 
 #[test]
+fn answers_before_one_that_falls_short_arrive_whole() {
+    for attachable in [true, false] {
+        let wire = Wire { attachable, ..Wire::default() };
+        let mut session = Session::open(Settings::default(), wire);
+        session.receive(&[get("/owned/300"), get("/memory/20"), get("/short/8000")].concat());
+        assert_eq!(session.driver().end(), Some(End::Aborted));
+        let whole: Vec<bool> =
+            session.finish().unwrap().iter().map(|answer| answer.is_whole).collect();
+        assert_eq!(whole, [true, true, false]);
+    }
+}
+
+#[test]
 fn an_exchange_is_told_how_much_was_taken_when_the_peer_is_gone() {
     let mut session = Session::open(Settings::default(), Wire { eager: false, ..Wire::default() });
     session.driver().receive(&get("/memory/100000?told"));
