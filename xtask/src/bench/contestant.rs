@@ -103,12 +103,17 @@ impl Contestant {
         }
     }
 
+    /// The process that serves.
+    pub fn process(&self) -> Outcome<u32> {
+        match self {
+            Self::Nginx(nginx) => nginx.worker(),
+            Self::Crore(crore) => Ok(crore.process.id()),
+        }
+    }
+
     /// Bytes of memory of the process that serves ([`rig::process::own_memory`]).
     pub fn memory(&self) -> Outcome<u64> {
-        match self {
-            Self::Nginx(nginx) => rig::process::own_memory(nginx.worker()?),
-            Self::Crore(crore) => crore.process.own_memory(),
-        }
+        rig::process::own_memory(self.process()?)
     }
 }
 

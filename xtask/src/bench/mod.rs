@@ -10,6 +10,7 @@ mod hold;
 mod machine;
 mod memory;
 mod serve;
+mod share;
 mod spread;
 mod table;
 mod wrk;

@@ -8,6 +8,7 @@ use rig::tree::{Tree, pattern};
 
 use super::contestant::{Contestant, Kind, Setting, picked};
 use super::hold::Held;
+use super::share::Share;
 use super::table::{Results, Row};
 use super::wrk::{Load, Wrk};
 use super::{Effort, machine, memory};
@@ -35,6 +36,13 @@ const fn small(connections: u32, close: bool) -> Load<'static> {
     Load { path: SMALL, length: KILOBYTE, connections, close }
 }
 
+/// The loads that are measured also where the server has but half a processor. wrk alone is not able
+/// to saturate a whole one, and what is not saturated cannot be told apart.
+const HALVED: &[(&str, f64, Load<'static>)] = &[
+    ("1 KB, 64 connections, half a processor", 1.2, small(64, false)),
+    ("1 KB, 1,000 connections, half a processor", 1.2, small(1_000, false)),
+];
+
 /// How long a server gets to be rid of thousands of connections that were closed all at once.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -53,16 +61,17 @@ pub fn compare(effort: Effort) -> Outcome<String> {
     for server in &bench.servers {
         verify(server)?;
     }
-    let mut rows: Vec<Row> =
-        LOADS.iter().map(|(name, wanted, _)| Row::new(name, *wanted)).collect();
+    let row = |(name, wanted, _): &(&str, f64, _)| Row::new(name, *wanted);
+    let mut rows: Vec<Row> = LOADS.iter().map(row).collect();
+    let mut halved: Vec<Row> = HALVED.iter().map(row).collect();
     let mut idle = Row::new("idle", 0.95);
     let mut bytes = Row::new("memory", 0.0);
     for round in 0..effort.rounds {
         println!("round {} of {}", round + 1, effort.rounds);
-        for (row, (_, _, load)) in rows.iter_mut().zip(LOADS) {
-            for index in order(round) {
-                row.add(index, bench.speed(index, load)?);
-            }
+        bench.all(round, &mut rows, LOADS)?;
+        {
+            let _share = bench.share()?;
+            bench.all(round, &mut halved, HALVED)?;
         }
         for index in order(round) {
             idle.add(index, bench.beside_idle(index)?);
@@ -73,6 +82,7 @@ pub fn compare(effort: Effort) -> Outcome<String> {
             bytes.add(index, memory::per_idle_connection(kind, setting, count, SMALL)?);
         }
     }
+    rows.splice(2..2, halved);
     let results = Results { rows, idle, bytes, effort, picked: picked(setting)? };
     Ok(format!("{}\n{}", machine::describe(&program, effort)?, results))
 }
@@ -84,6 +94,22 @@ struct Bench {
 }
 
 impl Bench {
+    /// One run of every server under every load.
+    fn all(&self, round: usize, rows: &mut [Row], loads: &[(&str, f64, Load<'static>)]) -> Outcome {
+        for (row, (_, _, load)) in rows.iter_mut().zip(loads) {
+            for index in order(round) {
+                row.add(index, self.speed(index, load)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the servers half a processor for as long as the value lives.
+    fn share(&self) -> Outcome<Share> {
+        let processes: Outcome<Vec<u32>> = self.servers.iter().map(Contestant::process).collect();
+        Share::of(&processes?)
+    }
+
     fn speed(&self, index: usize, load: &Load<'_>) -> Outcome<f64> {
         let server = &self.servers[index];
         let rate = self.wrk.requests_per_second(server.address(), load, self.effort.seconds)?;
