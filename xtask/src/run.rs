@@ -1,7 +1,9 @@
 //! Running other programs: with a time limit, their output shown and counted.
 
+use std::collections::VecDeque;
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::error::Error;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,6 +15,9 @@ const MINUTES: u32 = 10;
 
 /// `timeout`'s exit code when it had to end the program.
 const TIMED_OUT: i32 = 124;
+
+/// How much of what a program printed its failure repeats.
+const KEPT_LINES: usize = 60;
 
 /// A program about to be run.
 pub struct Invocation {
@@ -57,29 +62,38 @@ impl Invocation {
         self
     }
 
-    /// Runs it, shows what it prints, and counts the tests in that. Tests that failed are counted;
-    /// any other failure is an error.
+    /// Runs it, shows what it prints, and counts the tests in that. A failure, also that of a test, is
+    /// an error that has the end of what was printed.
     pub fn run(self) -> Outcome<Tally> {
         println!("$ {}", self.words.join(" "));
-        let mut child = self.command().stdout(Stdio::piped()).spawn()?;
+        let (output, input) = io::pipe()?;
+        // The command keeps its end of the pipe open, so it goes before anything is read.
+        let mut child = self.command().stdout(input.try_clone()?).stderr(input).spawn()?;
         let mut tally = Tally::default();
-        if let Some(output) = child.stdout.take() {
-            // Whatever bytes it prints: a line that is not UTF-8 is no reason to stop.
-            for line in BufReader::new(output).split(b'\n') {
-                let line = line?;
-                let line = String::from_utf8_lossy(&line);
-                tally.add_line(&line);
-                println!("{line}");
+        let mut last = VecDeque::new();
+        // Whatever bytes it prints: a line that is not UTF-8 is no reason to stop.
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            tally.add_line(&line);
+            println!("{line}");
+            if last.len() == KEPT_LINES {
+                last.pop_front();
             }
+            last.push_back(line.into_owned());
         }
         let status = child.wait()?;
         if status.code() == Some(TIMED_OUT) {
-            return Err(format!("did not end within {} minutes", self.minutes).into());
+            return Err(failure(&format!("did not end within {} minutes", self.minutes), last));
         }
-        if status.success() || tally.failed > 0 {
+        if status.success() && tally.failed == 0 {
             return Ok(tally);
         }
-        Err(format!("{}: {status}", self.words[0]).into())
+        let what = match tally.failed {
+            0 => format!("{}: {status}", self.words.join(" ")),
+            failed => format!("{}: {failed} tests failed", self.words.join(" ")),
+        };
+        Err(failure(&what, last))
     }
 
     /// Runs it without showing anything, and gives what it wrote to its standard output.
@@ -103,6 +117,11 @@ impl Invocation {
         command.stdin(Stdio::null());
         command
     }
+}
+
+/// What went wrong, and the last that the program said.
+fn failure(what: &str, last: VecDeque<String>) -> Box<dyn Error + Send + Sync> {
+    format!("{what}; the last it printed:\n{}", Vec::from(last).join("\n")).into()
 }
 
 /// Whether a program of this name is installed.

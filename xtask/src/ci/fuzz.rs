@@ -19,16 +19,14 @@ pub fn run(root: &Path) -> Outcome<Tally> {
     let targets = cargo_fuzz(root).arguments(&["list"]).quietly()?;
     cargo_fuzz(root).arguments(&["build"]).run()?;
     let mut tally = Tally::default();
+    let mut failures = Vec::new();
     for target in targets.lines() {
         match one(root, target) {
             Ok(()) => tally.passed += 1,
-            Err(error) => {
-                println!("{target}: {error}");
-                tally.failed += 1;
-            }
+            Err(error) => failures.push(format!("{target}: {error}")),
         }
     }
-    Ok(tally)
+    if failures.is_empty() { Ok(tally) } else { Err(failures.join("\n").into()) }
 }
 
 fn one(root: &Path, target: &str) -> Outcome {

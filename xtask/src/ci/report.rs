@@ -23,14 +23,6 @@ impl Tally {
         self.passed += count(" passed");
         self.failed += count(" failed");
     }
-
-    /// A failure when a test failed.
-    pub fn result(self) -> Outcome {
-        match self.failed {
-            0 => Ok(()),
-            failed => Err(format!("{failed} tests failed").into()),
-        }
-    }
 }
 
 /// All steps so far.
@@ -38,6 +30,7 @@ impl Tally {
 pub struct Report {
     total: Tally,
     lines: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Report {
@@ -53,10 +46,9 @@ impl Report {
         };
         let verdict = match &outcome {
             Err(error) => {
-                println!("{name}: {error}");
+                self.failures.push(format!("{name}: {error}"));
                 "FAILED"
             }
-            Ok(_) if tally.failed > 0 => "FAILED",
             Ok(_) => "passed",
         };
         self.total.passed += tally.passed;
@@ -66,8 +58,11 @@ impl Report {
         self.lines.push(line);
     }
 
-    /// Prints the steps again and the line that counts.
+    /// Prints once more what went wrong, the steps, and the line that counts.
     pub fn finish(self) -> Outcome {
+        for failure in &self.failures {
+            println!("\n=== {failure}");
+        }
         println!("\n{}", self.lines.join("\n"));
         let Tally { passed, failed } = self.total;
         println!("{passed} passed, {failed} failed");

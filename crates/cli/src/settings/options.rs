@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, ValueHint};
 use crore::Address;
 use serde::Deserialize;
+use site::config::Size;
 
-use super::values::{self, LeastPace, Levels, Size, Span};
+use super::values::{self, LeastPace, Levels, Span};
 
 /// Gives a struct of optional settings the means to be laid over another one of its kind.
 macro_rules! layer {

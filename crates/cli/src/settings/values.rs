@@ -1,4 +1,4 @@
-//! The values a setting can have, each read from text: a length of time, a size, a pace.
+//! The values a setting can have, each read from text: a length of time, a pace, levels.
 //! Invariant: a value means the same on the command line, in the environment and in the file.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use crore::Address;
 use crore::http::Pace;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Visitor};
+use site::config::Size;
 use tracing_subscriber::filter::Targets;
 
 /// A length of time with its unit: `500ms`, `10s`, `5m`, `1h`. At most 49 days, the longest
@@ -40,31 +41,6 @@ fn time_advice(text: &str) -> String {
     match text.parse::<u64>() {
         Ok(count) => format!("the unit is missing; write {count}s or {count}ms"),
         Err(_) => "expected a whole number and a unit: 500ms, 10s, 5m or 1h".into(),
-    }
-}
-
-/// A number of bytes, with a binary unit or without: `8192`, `16KiB`, `1MiB`, `2GiB`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Size(pub u64);
-
-/// Bytes in a unit, largest first. A bare letter means the binary unit, as in nginx and systemd.
-const SIZE_UNITS: [(&str, &str, u32); 4] =
-    [("TiB", "T", 40), ("GiB", "G", 30), ("MiB", "M", 20), ("KiB", "K", 10)];
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let advice = || "expected a number of bytes: 8192, 16KiB, 1MiB or 2GiB".to_owned();
-        let (count, unit) = number_and_unit(text).ok_or_else(advice)?;
-        if unit.is_empty() || unit == "B" {
-            return Ok(Self(count));
-        }
-        let matches = |name: &str| name.eq_ignore_ascii_case(unit);
-        let unit = SIZE_UNITS.iter().find(|(name, short, _)| matches(name) || matches(short));
-        let (_, _, shift) = unit.ok_or_else(advice)?;
-        let bytes = count.checked_mul(1 << shift);
-        bytes.map(Self).ok_or_else(|| "that is more than 64 bits of bytes".into())
     }
 }
 
@@ -110,7 +86,7 @@ impl FromStr for Levels {
     }
 }
 
-/// Splits `16KiB` into 16 and `KiB`.
+/// Splits `10s` into 10 and `s`.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -147,7 +123,7 @@ macro_rules! deserialize_from_text {
     )*};
 }
 
-deserialize_from_text!(LeastPace, Levels, Size, Span);
+deserialize_from_text!(LeastPace, Levels, Span);
 
 /// Reads an address.
 pub fn address<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Address>, D::Error> {
@@ -195,7 +171,7 @@ impl<'de> DeserializeSeed<'de> for OneAddress {
 mod tests {
     use std::time::Duration;
 
-    use super::{LeastPace, Levels, Size, Span};
+    use super::{LeastPace, Levels, Span};
 
     #[test]
     fn times_are_read_with_their_unit() {
@@ -218,25 +194,6 @@ mod tests {
         ] {
             let said = text.parse::<Span>().unwrap_err();
             assert!(said.starts_with(advice), "{text}: {said}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_read_with_binary_units() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("8192", 8_192),
-            ("5B", 5),
-            ("16KiB", 16 << 10),
-            ("16k", 16 << 10),
-            ("1 MiB", 1 << 20),
-            ("2G", 2 << 30),
-            ("3TiB", 3 << 40),
-        ] {
-            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
-        }
-        for text in ["", "KiB", "1KB", "-1", "1.5MiB", "16777216TiB", "99999999999999999999"] {
-            assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }
 

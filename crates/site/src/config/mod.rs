@@ -6,6 +6,7 @@
 
 mod error;
 mod rules;
+mod size;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,6 +18,7 @@ pub use serde_spanned::Spanned;
 pub(crate) use error::Complaints;
 pub use error::{ConfigError, ConfigErrors};
 pub use rules::{Auth, Cors, Redirect, Rule};
+pub use size::Size;
 
 /// Everything about what is served: the `[site]` table and the `[[host]]` array.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,7 +41,7 @@ pub struct Site {
     /// first host does.
     pub default_host: Option<Spanned<String>>,
     /// Bytes of memory for small files and prepared headers, all shards together.
-    pub cache_bytes: Spanned<u64>,
+    pub cache_bytes: Spanned<Size>,
     /// Descriptors kept open for files too large to be kept in memory, all shards together.
     pub open_files: Spanned<u32>,
     /// Threads that open, read and compress files.
@@ -60,11 +62,11 @@ pub struct Compression {
     /// that accept them.
     pub precompressed: bool,
     /// Files smaller than this many bytes are not compressed.
-    pub min_bytes: u64,
+    pub min_bytes: Size,
     /// Files larger than this many bytes are not compressed: the result is kept whole in memory.
-    pub max_bytes: u64,
+    pub max_bytes: Size,
     /// Bytes of memory for compressed files.
-    pub cache_bytes: u64,
+    pub cache_bytes: Size,
     /// Brotli quality, 0 to 11. Absent: brotli is not used.
     pub brotli: Option<Spanned<u8>>,
     /// Zstandard level, 1 to 22. Absent: zstd is not used.
@@ -148,7 +150,7 @@ impl Default for Site {
         Self {
             root: None,
             default_host: None,
-            cache_bytes: unspanned(64 << 20),
+            cache_bytes: unspanned(Size(64 << 20)),
             open_files: unspanned(1_024),
             threads: unspanned(4),
             queue: unspanned(1_024),
@@ -162,9 +164,9 @@ impl Default for Compression {
         Self {
             enabled: true,
             precompressed: true,
-            min_bytes: 1_024,
-            max_bytes: 8 << 20,
-            cache_bytes: 64 << 20,
+            min_bytes: Size(1_024),
+            max_bytes: Size(8 << 20),
+            cache_bytes: Size(64 << 20),
             brotli: Some(unspanned(5)),
             zstd: Some(unspanned(3)),
             gzip: Some(unspanned(6)),

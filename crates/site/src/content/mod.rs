@@ -121,7 +121,7 @@ impl Content {
             hosts,
             names,
             compression,
-            cache_bytes: *config.site.cache_bytes.get_ref(),
+            cache_bytes: config.site.cache_bytes.get_ref().0,
             open_files: *config.site.open_files.get_ref(),
             threads: *config.site.threads.get_ref(),
             queue: *config.site.queue.get_ref(),
@@ -232,9 +232,9 @@ fn compression(config: &config::Compression, complaints: &mut Complaints) -> Com
             gzip: level("gzip", &config.gzip, 1..=9),
         },
         precompressed: config.precompressed,
-        min_bytes: config.min_bytes,
-        max_bytes: config.max_bytes,
-        cache_bytes: config.cache_bytes,
+        min_bytes: config.min_bytes.0,
+        max_bytes: config.max_bytes.0,
+        cache_bytes: config.cache_bytes.0,
     }
 }
 
