@@ -41,6 +41,8 @@ pub struct Counters {
     pub accepted: Counter,
     /// Connections opened by this side since the start.
     pub opened: Counter,
+    /// Connections that were to be opened by this side and were not made.
+    pub undialled: Counter,
     /// Connections refused because the limit was reached, or descriptors or memory ran out.
     pub refused_full: Counter,
     /// Connections refused because their client holds as many as it may.

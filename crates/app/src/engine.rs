@@ -12,8 +12,9 @@ pub trait Engine<H: Handler> {
     /// the handler, never returned here.
     type Error;
 
-    /// Does a bounded amount of work and says how many events it handled; zero when there is
-    /// nothing to do until [`Engine::deadline`] or something arrives.
+    /// Does a bounded amount of work, which includes opening what [`Handler::dial`] asks for, and
+    /// says how many events it handled; zero when there is nothing to do until
+    /// [`Engine::deadline`], [`Handler::dial_at`] or something arrives.
     ///
     /// # Errors
     /// When the engine cannot go on.
@@ -22,8 +23,8 @@ pub trait Engine<H: Handler> {
     /// Delivers a wake to a connection. Stale identifiers are ignored.
     fn wake(&mut self, now: Instant, id: ConnId, app: &mut H);
 
-    /// Stops accepting, closes idle connections and asks every other one to finish
-    /// ([`Handler::drain`]).
+    /// Stops accepting and dialling, gives up what is being opened, closes idle connections and
+    /// asks every other one to finish ([`Handler::drain`]).
     fn drain(&mut self, now: Instant, app: &mut H);
 
     /// Ends every connection that is left, with [`End::Shutdown`](crate::End::Shutdown).
@@ -32,7 +33,7 @@ pub trait Engine<H: Handler> {
     /// Connections open now.
     fn connections(&self) -> u32;
 
-    /// When the next timer runs out, if one is running.
+    /// When the next timer runs out, if one is running. Does not know of [`Handler::dial_at`].
     fn deadline(&self) -> Option<Instant>;
 
     /// Sleeps until something arrives, `until` has come, or the engine's alarm is rung from

@@ -1,6 +1,8 @@
 //! The application's side of the contract: [`Handler`], and the reasons it is told.
 
-use crate::{Cx, Out, Step};
+use base::Instant;
+
+use crate::{Cx, Dial, DialError, Out, Step};
 
 /// An application: what it does when something happens on one of its connections.
 ///
@@ -12,7 +14,9 @@ pub trait Handler {
     /// the index here.
     type Conn: Copy + Default + 'static;
 
-    /// The connection is established. [`Cx::origin`] says in which role and with whom.
+    /// The connection is established. [`Cx::origin`] says in which role and with whom. One that
+    /// this side opened starts with the [`Handler::Conn`] of its [`Dial`], any other with the
+    /// default.
     fn open(&mut self, cx: &mut Cx<'_, Self::Conn>) -> Step {
         let _ = cx;
         Step::read(0)
@@ -61,6 +65,31 @@ pub trait Handler {
     fn refuse(&mut self, why: Refusal, out: &mut Out<'_>) {
         let _ = (why, out);
     }
+
+    /// A connection to be opened now, if there is one. The engine asks in every turn, some tens of
+    /// times at most, until there is none; not while it closes down, and not while it has no
+    /// memory to begin one. What comes of it is told by [`Handler::open`] or
+    /// [`Handler::undialled`], one of them, once, in this turn or a later one.
+    ///
+    /// A handler that never opens connections leaves this as it is.
+    fn dial(&mut self, now: Instant) -> Option<Dial<Self::Conn>> {
+        let _ = now;
+        None
+    }
+
+    /// When [`Handler::dial`] is to be asked even if nothing happens until then. A time that has
+    /// come (or passed) keeps the shard from sleeping. Looked at before every sleep, so what one
+    /// of the calls changes here takes effect at once. Another thread ends the sleep with a
+    /// [`Wake`](crate::Wake) for any identifier of the shard.
+    fn dial_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// A connection that [`Handler::dial`] asked for was not made. It had no identifier and there
+    /// is no `end` for it; `conn` is what the dial brought.
+    fn undialled(&mut self, now: Instant, conn: Self::Conn, why: DialError) {
+        let _ = (now, conn, why);
+    }
 }
 
 /// Why a connection is over.
@@ -81,8 +110,6 @@ pub enum End {
     /// More bytes were left unconsumed than [`Limits::held_bytes`](base::Limits::held_bytes), or
     /// the engine had no memory to hold them.
     Overflow,
-    /// A connection that was being opened could not be.
-    Unreachable,
 }
 
 /// Why a new connection could not be held.

@@ -16,6 +16,9 @@
 //! | [`Handler::timer`] | the time set by [`Step::within`] has passed |
 //! | [`Handler::drain`] | the engine is closing down and this connection is not idle |
 //! | [`Handler::end`] | the connection is over; its identifier is dead. Once for every `open` |
+//! | [`Handler::refuse`] | a connection arrived that cannot be held |
+//! | [`Handler::dial`] | in every turn: is there a connection to open? |
+//! | [`Handler::undialled`] | a connection that was to be opened was not made |
 //!
 //! # Sending is pull
 //!
@@ -23,6 +26,13 @@
 //! one reference to bytes kept elsewhere ([`Out::attach`]). When more is to come, the step says
 //! [`Next::Write`] and the engine calls [`Handler::room`] once what was put out has been taken. A
 //! slow reader therefore holds the handler's state and never a queue of data.
+//!
+//! # Opening connections is pull, too
+//!
+//! A handler does not call the engine. The engine asks [`Handler::dial`] in each turn, and
+//! [`Handler::dial_at`] for how long it may sleep. Each [`Dial`] it takes is answered by `open`
+//! with [`Role::Opened`], and then `end` like for any other connection, or by
+//! [`Handler::undialled`], and then nothing.
 //!
 //! # Order
 //!
@@ -39,6 +49,7 @@ extern crate alloc;
 mod clock;
 mod counters;
 mod cx;
+mod dial;
 mod engine;
 mod handler;
 mod out;
@@ -47,6 +58,7 @@ mod step;
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use cx::{Cx, Origin, Peer, Role};
+pub use dial::{Dial, DialError, Remote};
 pub use engine::{Engine, Wake};
 pub use handler::{End, Handler, Refusal};
 pub use out::{Attachment, FileSource, NoRoom, Out, Prepared, ShortSource, Source};

@@ -70,7 +70,7 @@ impl<E> Shard<E> {
             // Also after a turn that found work: if there is more, `park` returns at once, and asking
             // and waiting are one system call instead of two.
             if self.wakes.is_empty() && self.letterbox.mailbox().may_sleep() {
-                self.engine.park(self.next_time::<H>())?;
+                self.engine.park(self.next_time(handler))?;
                 self.letterbox.mailbox().woke();
             }
         }
@@ -121,14 +121,15 @@ impl<E> Shard<E> {
     }
 
     /// When to wake up even if nothing arrives.
-    fn next_time<H: Handler>(&self) -> Option<Instant>
+    fn next_time<H: Handler>(&self, handler: &H) -> Option<Instant>
     where
         E: Engine<H>,
     {
-        match (self.engine.deadline(), self.order) {
-            (Some(deadline), Order::Drain { until }) => Some(deadline.min(until)),
-            (None, Order::Drain { until }) => Some(until),
-            (deadline, _) => deadline,
-        }
+        let other = match self.order {
+            Order::Run => handler.dial_at(),
+            Order::Drain { until } => Some(until),
+            Order::ShutDown => None,
+        };
+        [self.engine.deadline(), other].into_iter().flatten().min()
     }
 }

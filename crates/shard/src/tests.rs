@@ -1,10 +1,10 @@
 //! The loop against an engine made for the test, and the mailbox on one thread. What threads do to
 //! the mailbox is in `tests/mailbox_model.rs`.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use app::{Clock, Counters, Cx, Engine, Handler, Step, Wake};
+use app::{Clock, Counters, Cx, Dial, Engine, Handler, Step, Wake};
 use base::{ConnId, Instant};
 
 use crate::{Letterbox, Mailbox, Order, Shard, Wakes, time};
@@ -84,10 +84,25 @@ struct Bare {
     connections: u32,
 }
 
-struct Nothing;
+/// A handler that does nothing but dial, once, when it is time.
+struct Nothing {
+    dial_at: Option<Instant>,
+    dialled: Option<mpsc::Sender<()>>,
+}
 
 impl Handler for Nothing {
     type Conn = ();
+
+    fn dial(&mut self, now: Instant) -> Option<Dial<()>> {
+        if self.dial_at.take_if(|due| *due <= now).is_some() {
+            self.dialled.take().unwrap().send(()).unwrap();
+        }
+        None
+    }
+
+    fn dial_at(&self) -> Option<Instant> {
+        self.dial_at
+    }
 
     fn data(&mut self, _: &mut Cx<'_, ()>, rx: &[u8]) -> Step {
         Step::read(rx.len())
@@ -97,7 +112,8 @@ impl Handler for Nothing {
 impl Engine<Nothing> for Bare {
     type Error = ();
 
-    fn turn(&mut self, _: Instant, _: &mut Nothing) -> Result<u32, ()> {
+    fn turn(&mut self, now: Instant, app: &mut Nothing) -> Result<u32, ()> {
+        assert_eq!(app.dial(now), None);
         Ok(0)
     }
 
@@ -135,6 +151,14 @@ impl Engine<Nothing> for Bare {
 /// Runs a shard that holds `connections` while `act` gives it wakes and orders; returns when the
 /// shard has ended.
 fn run(connections: u32, act: impl FnOnce(&Wakes)) -> (Seen, Arc<Counters>) {
+    run_with(Nothing { dial_at: None, dialled: None }, connections, act)
+}
+
+fn run_with(
+    mut handler: Nothing,
+    connections: u32,
+    act: impl FnOnce(&Wakes),
+) -> (Seen, Arc<Counters>) {
     let shared = Arc::new(Shared::default());
     let bell = shared.clone();
     let letterbox = Arc::new(Letterbox::new(move || {
@@ -145,7 +169,7 @@ fn run(connections: u32, act: impl FnOnce(&Wakes)) -> (Seen, Arc<Counters>) {
     let counters = Arc::new(Counters::default());
     let engine = Bare { shared: shared.clone(), connections };
     let shard = Shard::new(engine, letterbox, Arc::new(Clock::default()), counters.clone());
-    let thread = std::thread::spawn(move || shard.run(&mut Nothing));
+    let thread = std::thread::spawn(move || shard.run(&mut handler));
     act(&wakes);
     assert_eq!(thread.join().unwrap(), Ok(()));
     let seen = std::mem::take(&mut *shared.seen.lock().unwrap());
@@ -184,6 +208,17 @@ fn a_drain_that_takes_too_long_becomes_a_shutdown() {
 fn a_shutdown_does_not_wait() {
     let (seen, _) = run(1, |wakes| wakes.order(Order::ShutDown));
     assert_eq!((seen.drained, seen.shut_down), (0, 1));
+}
+
+/// The engine has no deadline of its own and nothing arrives.
+#[test]
+fn a_shard_wakes_up_when_its_handler_has_a_connection_to_open() {
+    let (dialled, told) = mpsc::channel();
+    let dial_at = Some(time::now() + Duration::from_millis(20));
+    run_with(Nothing { dial_at, dialled: Some(dialled) }, 0, |wakes| {
+        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        wakes.order(Order::ShutDown);
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use app::{Counters, Engine};
 use base::{ConnId, Instant, Limits, Prng, SipKey};
-use stack::{Config, ConnectError, Listener, Native, Reason, Route, Secrets};
+use stack::{Config, Listener, Native, Reason, Route, Secrets};
 use wire::ethernet::Mac;
 
 use crate::network::{Line, Network, StationPort};
@@ -37,6 +37,14 @@ pub(crate) fn address(number: u8, ipv6: bool) -> IpAddr {
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()))
     } else {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
+    }
+}
+
+/// The number of the station at this address.
+pub(crate) const fn number(address: SocketAddr) -> u8 {
+    match address {
+        SocketAddr::V4(address) => address.ip().octets()[3],
+        SocketAddr::V6(address) => address.ip().octets()[15],
     }
 }
 
@@ -114,7 +122,7 @@ impl Host {
 
     /// When its next turn is due, if anything is to be done.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        let due = if self.network.borrow().has_arrived(self.station) {
+        let due = if self.network.borrow().has_arrived(self.station) || self.app.dials() {
             Some(now)
         } else {
             let deadline = Engine::<App>::deadline(&self.engine);
@@ -151,32 +159,20 @@ impl Host {
         self.ahead += span;
     }
 
-    /// Begins a connection to another host.
-    pub(crate) fn connect(
-        &mut self,
-        now: Instant,
-        server: u8,
-        ipv6: bool,
-        plan: Plan,
-    ) -> Result<ConnId, (Plan, ConnectError)> {
+    /// Has a connection to another host opened in the next turn.
+    pub(crate) fn connect(&mut self, server: u8, ipv6: bool, plan: Plan) {
         let port = 1_024 + self.port % self.ports;
         self.port = self.port.wrapping_add(1);
         let local = SocketAddr::new(address(self.number, ipv6), port);
         let remote = SocketAddr::new(address(server, ipv6), SERVER_PORT);
-        match self.engine.connect(now + self.ahead, local, remote) {
-            Ok(id) => {
-                self.app.begin(id, plan);
-                Ok(id)
-            }
-            Err(error) => Err((plan, error)),
-        }
+        self.app.begin(local, remote, plan);
     }
 
     /// Asks every connection that rests to close.
     pub(crate) fn finish(&mut self, now: Instant) {
         self.app.finishing = true;
         let open = self.app.talks.iter().filter(|talk| talk.end.is_none());
-        let ids: Vec<ConnId> = open.map(|talk| talk.id).collect();
+        let ids: Vec<ConnId> = open.filter_map(|talk| talk.id).collect();
         for id in ids {
             self.engine.wake(now + self.ahead, id, &mut self.app);
         }

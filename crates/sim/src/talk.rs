@@ -2,17 +2,21 @@
 //! must get. Invariant: a byte that is missing, out of place or of another connection is noticed by
 //! the call that is handed it.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::{Cx, End, Handler, Role, Source, Step};
-use base::{ConnId, Prng};
+use app::{Cx, Dial, DialError, End, Handler, Peer, Role, Source, Step};
+use base::{ConnId, Instant, Prng};
 
 /// Bytes of a question's head.
 pub(crate) const HEAD: usize = 20;
 /// Bytes after which contents repeat: a prime, so that no segment size divides it.
 const PERIOD: usize = 65_521;
+
+/// Longer than TCP tries to open a connection by itself.
+const WITHIN: Duration = Duration::from_secs(1_000);
 
 /// One question and what is to be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,8 +142,10 @@ pub(crate) enum Phase {
 
 /// One connection at one end.
 pub(crate) struct Talk {
-    pub(crate) id: ConnId,
+    /// Once it is open.
+    pub(crate) id: Option<ConnId>,
     pub(crate) plan: Plan,
+    to: SocketAddr,
     round: usize,
     phase: Phase,
     /// The question at hand, at a server.
@@ -148,13 +154,28 @@ pub(crate) struct Talk {
     at: u32,
     /// Bytes of the head that were sent.
     head: usize,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Over>,
+}
+
+/// A connection that was over before all was done.
+pub(crate) struct Unfinished {
+    pub(crate) plan: Plan,
+    /// Whom it was to.
+    pub(crate) to: SocketAddr,
+    pub(crate) why: Over,
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Over {
+    Ended(End),
+    Unmade(DialError),
 }
 
 impl Talk {
-    fn new(id: ConnId, plan: Plan) -> Self {
+    fn new(plan: Plan, to: SocketAddr) -> Self {
         let phase = Phase::Question;
-        Self { id, plan, round: 0, phase, current: None, at: 0, head: 0, end: None }
+        Self { id: None, plan, to, round: 0, phase, current: None, at: 0, head: 0, end: None }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -170,16 +191,16 @@ impl Talk {
 pub(crate) struct App {
     contents: Contents,
     pub(crate) talks: Vec<Talk>,
-    /// Connections begun by this host and not open yet.
-    opening: BTreeMap<u64, usize>,
+    /// Connections that this host is to open.
+    dials: VecDeque<Dial<u32>>,
     /// Connections that should not rest any more.
     pub(crate) finishing: bool,
     /// What should not have happened.
     pub(crate) wrong: Option<String>,
     /// Bytes handed to handlers.
     pub(crate) delivered: u64,
-    /// Connections of this host's that ended before all was done; for the world to try again.
-    pub(crate) unfinished: Vec<(Plan, End)>,
+    /// Connections of this host's that were over before all was done; for the world to try again.
+    pub(crate) unfinished: Vec<Unfinished>,
 }
 
 impl App {
@@ -187,7 +208,7 @@ impl App {
         Self {
             contents,
             talks: Vec::new(),
-            opening: BTreeMap::new(),
+            dials: VecDeque::new(),
             finishing: false,
             wrong: None,
             delivered: 0,
@@ -195,10 +216,16 @@ impl App {
         }
     }
 
-    /// A connection was begun, to follow a plan.
-    pub(crate) fn begin(&mut self, id: ConnId, plan: Plan) {
-        self.opening.insert(id.to_bits(), self.talks.len());
-        self.talks.push(Talk::new(id, plan));
+    /// Has a connection opened in the next turn, to follow a plan.
+    pub(crate) fn begin(&mut self, from: SocketAddr, to: SocketAddr, plan: Plan) {
+        let dial = Dial::new(to, self.talks.len() as u32).from(from).within(WITHIN);
+        self.dials.push_back(dial);
+        self.talks.push(Talk::new(plan, to));
+    }
+
+    /// Whether there is a connection to be opened.
+    pub(crate) fn dials(&self) -> bool {
+        !self.dials.is_empty()
     }
 
     /// Whether a connection that this host opened is not over yet or has more to do.
@@ -341,18 +368,27 @@ fn sip_or_read(round: &Round, taken: usize, offered: usize) -> Step {
 impl Handler for App {
     type Conn = u32;
 
+    fn dial(&mut self, _: Instant) -> Option<Dial<u32>> {
+        self.dials.pop_front()
+    }
+
+    fn undialled(&mut self, _: Instant, index: u32, why: DialError) {
+        self.over(index, None, Over::Unmade(why));
+    }
+
     fn open(&mut self, cx: &mut Cx<'_, u32>) -> Step {
         if cx.origin.role == Role::Opened {
-            let Some(index) = self.opening.remove(&cx.id.to_bits()) else {
-                self.wrong.get_or_insert_with(|| format!("{:?} opened unasked", cx.id));
+            let talk = &mut self.talks[*cx.conn as usize];
+            if talk.id.replace(cx.id).is_some() || talk.end.is_some() {
+                self.complain(cx, "opened twice");
                 return Step::abort();
-            };
-            *cx.conn = index as u32;
+            }
             return self.ask(cx);
         }
         *cx.conn = self.talks.len() as u32;
         let nothing = Plan { rounds: Vec::new(), rest: 0, closer: Closer::Server };
-        self.talks.push(Talk::new(cx.id, nothing));
+        let Peer::Inet(peer) = cx.origin.peer else { return Step::abort() };
+        self.talks.push(Talk { id: Some(cx.id), ..Talk::new(nothing, peer) });
         Step::idle(0)
     }
 
@@ -390,16 +426,22 @@ impl Handler for App {
     }
 
     fn end(&mut self, cx: &mut Cx<'_, u32>, why: End) {
-        let opening = self.opening.remove(&cx.id.to_bits());
-        let index = opening.unwrap_or(*cx.conn as usize);
-        let Some(talk) = self.talks.get_mut(index).filter(|talk| talk.id == cx.id) else {
-            self.wrong.get_or_insert_with(|| format!("{:?} ended without a beginning", cx.id));
+        self.over(*cx.conn, Some(cx.id), Over::Ended(why));
+    }
+}
+
+impl App {
+    /// A connection is over, or was not made: then it has no identifier.
+    fn over(&mut self, index: u32, id: Option<ConnId>, why: Over) {
+        let Some(talk) = self.talks.get_mut(index as usize).filter(|talk| talk.id == id) else {
+            self.wrong.get_or_insert_with(|| format!("{id:?} {why:?} without a beginning"));
             return;
         };
         if talk.end.replace(why).is_some() {
-            self.wrong.get_or_insert_with(|| format!("{:?} ended twice", cx.id));
+            self.wrong.get_or_insert_with(|| format!("{id:?} ended twice"));
         } else if !talk.is_done() && !talk.plan.rounds.is_empty() {
-            self.unfinished.push((talk.plan.clone(), why));
+            let (plan, to) = (talk.plan.clone(), talk.to);
+            self.unfinished.push(Unfinished { plan, to, why });
         }
     }
 }

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use app::End;
+use app::{DialError, End};
 use base::Instant;
-use stack::ConnectError;
 
-use crate::host::Host;
+use crate::host::{Host, number};
 use crate::network::Network;
 use crate::odd_peer::OddPeer;
 use crate::scenario::{Call, Scenario};
 use crate::stranger::Stranger;
-use crate::talk::Closer;
+use crate::talk::{Closer, Over, Unfinished};
 
 /// How long all that is to be done may take once the faults have stopped: the user timeout and
 /// more.
@@ -147,30 +146,34 @@ impl World {
 
     fn call(&mut self, call: Call) {
         let Call { client, server, ipv6, plan, .. } = call;
-        match self.hosts[client].connect(self.now, server, ipv6, plan) {
-            Ok(id) => {
-                self.begun += 1;
-                self.network.borrow_mut().trace.number(id.to_bits());
-            }
-            Err((plan, ConnectError::Full | ConnectError::InUse)) => {
-                let at = self.now + AGAIN;
-                self.schedule(Call { at, client, server, ipv6, plan });
-            }
-            Err((_, ConnectError::LocalAddress)) => {}
-        }
+        self.hosts[client].connect(server, ipv6, plan);
+        self.begun += 1;
+        self.network.borrow_mut().trace.number(self.begun);
     }
 
     /// Connections that were refused or had to make way are tried again; that is all that may
     /// befall one.
     fn try_again(&mut self, client: usize) -> Result<(), String> {
-        for (mut plan, why) in std::mem::take(&mut self.hosts[client].app.unfinished) {
+        for Unfinished { mut plan, to, why } in
+            std::mem::take(&mut self.hosts[client].app.unfinished)
+        {
             let expected = match why {
-                End::Unreachable => self.tight,
-                End::Reset | End::Evicted => self.tight,
-                _ => false,
+                // There is no room now, or the ends are still in TIME-WAIT.
+                Over::Unmade(DialError::Full | DialError::InUse) => {
+                    let (at, server, ipv6) = (self.now + AGAIN, number(to), to.is_ipv6());
+                    self.begun -= 1;
+                    self.schedule(Call { at, client, server, ipv6, plan });
+                    continue;
+                }
+                Over::Unmade(DialError::LocalAddress) => continue,
+                Over::Unmade(DialError::Refused | DialError::TimedOut | DialError::Reset) => {
+                    self.tight
+                }
+                Over::Ended(End::Reset | End::Evicted) => self.tight,
+                Over::Unmade(_) | Over::Ended(_) => false,
             };
             if !expected {
-                return Err(format!("a connection of host {} ended: {why:?}", client + 1));
+                return Err(format!("a connection of host {} was over: {why:?}", client + 1));
             }
             // With one round left nothing but the handshake is rest that somebody could cut short.
             let last = plan.rounds.len() - 1;

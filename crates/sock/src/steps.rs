@@ -430,7 +430,7 @@ impl<C: Copy + Default + 'static> Connections<C> {
             End::Aborted => Parting::Reset,
             End::Closed if input_ended => Parting::Close,
             End::Closed | End::ShortSource | End::Overflow => Parting::Linger,
-            End::Reset | End::Evicted | End::Shutdown | End::Unreachable => Parting::Close,
+            End::Reset | End::Evicted | End::Shutdown => Parting::Close,
         })
     }
 
@@ -440,7 +440,7 @@ impl<C: Copy + Default + 'static> Connections<C> {
             End::Evicted => self.counters.evicted.add(1),
             End::ShortSource => self.counters.short_sources.add(1),
             End::Overflow => self.counters.overflowed.add(1),
-            End::Closed | End::Aborted | End::Shutdown | End::Unreachable => {}
+            End::Closed | End::Aborted | End::Shutdown => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
-use app::{Counters, Cx, Engine, Handler, Step};
+use app::{Counters, Cx, Dial, DialError, Engine, Handler, Step};
 use base::{ConnId, Instant, Limits, Prng, SipKey};
 use port::{Caps, MemPort};
 use stack::{Config, Listener, Native, Route, Secrets};
@@ -33,6 +33,9 @@ impl Handler for Echo {
 /// Says a byte when it is woken, and counts answers.
 #[derive(Default)]
 struct Asker {
+    /// Connections to have opened, and those that were dialled.
+    wanted: u32,
+    dialled: u32,
     opened: u32,
     answers: u32,
     ids: Vec<ConnId>,
@@ -40,6 +43,19 @@ struct Asker {
 
 impl Handler for Asker {
     type Conn = u32;
+
+    fn dial(&mut self, _: Instant) -> Option<Dial<u32>> {
+        if self.dialled == self.wanted || self.dialled - self.opened == AT_ONCE {
+            return None;
+        }
+        self.dialled += 1;
+        Some(Dial::new(SocketAddr::new(SERVER, 80), 0))
+    }
+
+    fn undialled(&mut self, _: Instant, _: u32, why: DialError) {
+        println!("a connection was not made: {why}");
+        self.dialled -= 1;
+    }
 
     fn open(&mut self, cx: &mut Cx<'_, u32>) -> Step {
         self.opened += 1;
@@ -121,18 +137,7 @@ impl Crowd {
     }
 
     fn open(&mut self, connections: u32) {
-        let first = u32::from_be_bytes([10, 1, 0, 0]);
-        for number in 0..connections {
-            let address = IpAddr::V4(Ipv4Addr::from_bits(first + number / PORTS));
-            let local = SocketAddr::new(address, (1_024 + number % PORTS) as u16);
-            let now = self.now();
-            while self.near.connect(now, local, SocketAddr::new(SERVER, 80)).is_err() {
-                self.turn();
-            }
-            while number - self.asker.opened >= AT_ONCE {
-                self.turn();
-            }
-        }
+        self.asker.wanted = connections;
         while self.asker.opened < connections {
             self.turn();
         }

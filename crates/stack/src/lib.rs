@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `link` | below TCP: frames in and out, addresses, routes, neighbours, ARP, ND, ICMP |
 //! | `flows`, `clients` | records of connections, found by who talks to whom; how many each client has |
+//! | `ports` | which local address and port a connection that we open gets |
 //! | `blocks`, `send_queue`, `receive_store` | what a connection has only while it works |
 //! | `native` | the engine: input in three passes, the handler's calls, output, timers, rest |
 //!
@@ -27,12 +28,13 @@ mod drops;
 mod flows;
 mod link;
 mod native;
+mod ports;
 mod receive_store;
 mod send_queue;
 
 pub use config::{Config, Listener, Route, Secrets};
 pub use drops::{Drops, Reason};
-pub use native::{ConnectError, Inconsistency, Native};
+pub use native::{Inconsistency, Native};
 // What a configuration and a port are made of.
 pub use mem::ReserveError;
 pub use {port, tcp, wire};

@@ -9,7 +9,7 @@ use app::{Counter, Counters, Engine};
 use base::{ConnId, Instant, Prng};
 use hdrhistogram::Histogram;
 use stack::port::MemPort;
-use stack::{ConnectError, Native, ReserveError};
+use stack::{Native, ReserveError};
 
 use super::crowd::{Call, Crowd};
 use super::memory;
@@ -17,8 +17,6 @@ use super::network::Network;
 use super::polling::Polling;
 use super::server::Figures;
 
-/// Connections being opened at once.
-const OPENING: u32 = 256;
 /// Requests under way at once at full load: as few as keep both ends busy.
 const ASKING: u32 = 128;
 /// Requests under way at once at a given rate, at most: fewer than the client has working blocks.
@@ -114,8 +112,6 @@ pub struct Client {
     polling: Polling,
     prng: Prng,
     picked: Vec<ConnId>,
-    /// Connections begun.
-    begun: u32,
     /// When the last answer came, and how many there were then.
     progress: (Instant, u64),
 }
@@ -137,7 +133,6 @@ impl Client {
             polling: Polling::default(),
             prng: Prng::new(1),
             picked: Vec::with_capacity(ASKED_A_TURN as usize),
-            begun: 0,
             progress: (now, 0),
         })
     }
@@ -175,32 +170,18 @@ impl Client {
     /// Opens connections until there are `target`, and has a request answered on each.
     fn open(&mut self, target: u32) -> Result<(), Stalled> {
         self.crowd.interval = 0;
-        while self.begun < target || self.waiting() > 0 {
+        self.crowd.target = target;
+        while self.crowd.dialled < target || self.waiting() > 0 {
             let now = shard::time::now();
             self.crowd.due = now.as_nanos();
-            let room =
-                OPENING.saturating_sub(self.waiting()).min(target.saturating_sub(self.begun));
-            for _ in 0..room {
-                let (client, server) = Network::ends(self.begun);
-                match self.engine.connect(now, client, server) {
-                    Ok(_) => self.begun += 1,
-                    // Blocks come back as acknowledgments go out.
-                    Err(ConnectError::Full) => break,
-                    Err(ConnectError::InUse | ConnectError::LocalAddress) => {
-                        self.begun += 1;
-                        self.crowd.failed += 1;
-                    }
-                }
-            }
             self.turn(now)?;
         }
         Ok(())
     }
 
     /// Connections that are being opened or wait for an answer.
-    fn waiting(&self) -> u32 {
-        let known = self.crowd.ids.len() as u32 + self.crowd.failed;
-        self.begun.saturating_sub(known) + self.crowd.under_way
+    const fn waiting(&self) -> u32 {
+        self.crowd.opening + self.crowd.under_way
     }
 
     /// Asks over connections picked at random for a time, and waits for the answers.

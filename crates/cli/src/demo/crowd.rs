@@ -2,9 +2,11 @@
 //! connection opens and again whenever the connection is woken. Invariant: a connection has at most
 //! one request under way, and `under_way` counts those that have.
 
-use app::{Cx, End, Handler, Step};
+use app::{Cx, Dial, DialError, End, Handler, Step};
 use base::{ConnId, Instant};
 use hdrhistogram::Histogram;
+
+use super::network::Network;
 
 /// What the server answers with.
 pub const ANSWER: &str = "One of ten million.\n";
@@ -20,12 +22,20 @@ const LATENCY_MAX_NS: u64 = 60_000_000_000;
 pub struct Call {
     /// When the request under way was due, in nanoseconds; zero while none is.
     due: u64,
-    opened: bool,
 }
+
+/// Connections being opened, or waiting for their first answer, at once.
+const OPENING: u32 = 256;
 
 /// All clients of one shard.
 #[derive(Debug)]
 pub struct Crowd {
+    /// Connections to have opened.
+    pub target: u32,
+    /// Connections dialled, whatever became of them.
+    pub dialled: u32,
+    /// Connections that are being opened now.
+    pub opening: u32,
     /// Connections that have been open.
     pub ids: Vec<ConnId>,
     /// Requests without an answer yet.
@@ -47,6 +57,9 @@ impl Crowd {
     /// Clients that will open this many connections.
     pub fn new(connections: u32) -> Self {
         Self {
+            target: 0,
+            dialled: 0,
+            opening: 0,
             ids: Vec::with_capacity(connections as usize),
             under_way: 0,
             answered: 0,
@@ -77,9 +90,24 @@ impl Crowd {
 impl Handler for Crowd {
     type Conn = Call;
 
+    fn dial(&mut self, _: Instant) -> Option<Dial<Call>> {
+        if self.dialled == self.target || self.opening + self.under_way >= OPENING {
+            return None;
+        }
+        let (client, server) = Network::ends(self.dialled);
+        self.dialled += 1;
+        self.opening += 1;
+        Some(Dial::new(server, Call::default()).from(client))
+    }
+
+    fn undialled(&mut self, _: Instant, _: Call, _: DialError) {
+        self.opening -= 1;
+        self.failed += 1;
+    }
+
     fn open(&mut self, cx: &mut Cx<'_, Call>) -> Step {
+        self.opening -= 1;
         self.ids.push(cx.id);
-        cx.conn.opened = true;
         self.ask(cx)
     }
 
@@ -111,10 +139,6 @@ impl Handler for Crowd {
     }
 
     fn end(&mut self, cx: &mut Cx<'_, Call>, _: End) {
-        if !cx.conn.opened {
-            self.failed += 1;
-            return;
-        }
         self.lost += 1;
         if cx.conn.due != 0 {
             self.under_way -= 1;

@@ -111,7 +111,7 @@ const RESPONSES: &str = "Answers by class of status";
 const REFUSED: &str = "Connections refused: all places taken, or all that one client may take";
 
 #[rustfmt::skip]
-const TABLE: [Figure; 28] = {
+const TABLE: [Figure; 29] = {
     use Kind::{Level, Sum};
     [
         Figure::engine("connections", Level, |c| &c.connections, "Connections open"),
@@ -119,6 +119,8 @@ const TABLE: [Figure; 28] = {
             "Memory of the engine in bytes: what it holds for connections, and its buffers"),
         Figure::engine("accepted", Sum, |c| &c.accepted, "Connections accepted"),
         Figure::engine("opened", Sum, |c| &c.opened, "Connections opened by this side"),
+        Figure::engine("undialled", Sum, |c| &c.undialled,
+            "Connections that this side was to open and that were not made"),
         Figure::engine("refused", Sum, |c| &c.refused_full, REFUSED).labelled("limit", "full"),
         Figure::engine("refused", Sum, |c| &c.refused_client, REFUSED).labelled("limit", "client"),
         Figure::engine("evicted", Sum, |c| &c.evicted,

@@ -38,6 +38,32 @@ impl Addresses {
         self.index(address).is_some()
     }
 
+    /// The addresses that packets to `remote` can come from, as a run of numbers for
+    /// [`Addresses::sorted`]: those of its family, and link-local ones to link-local ones only.
+    pub(crate) fn towards(&self, remote: IpAddr) -> core::ops::Range<u32> {
+        let kind = kind(remote);
+        let before = |wanted| {
+            let place = self.by_address.partition_point(|(held, _)| self::kind(*held) < wanted);
+            // At most 65,536.
+            place as u32
+        };
+        before(kind)..before(kind + 1)
+    }
+
+    /// One address as such a run; empty when it is none of this end's.
+    pub(crate) fn only(&self, address: IpAddr) -> core::ops::Range<u32> {
+        match self.by_address.binary_search_by_key(&address, |(held, _)| *held) {
+            // At most 65,536.
+            Ok(place) => place as u32..place as u32 + 1,
+            Err(_) => 0..0,
+        }
+    }
+
+    /// The address with a number that [`Addresses::towards`] gave.
+    pub(crate) fn sorted(&self, number: u32) -> Option<IpAddr> {
+        self.by_address.get(number as usize).map(|(address, _)| *address)
+    }
+
     /// An address to ask from who has `target`: one of the same family.
     pub(crate) fn of_family(&self, target: IpAddr) -> Option<IpAddr> {
         self.by_index.iter().copied().find(|address| address.is_ipv4() == target.is_ipv4())
@@ -53,6 +79,16 @@ impl Addresses {
         self.by_index
             .iter()
             .any(|address| matches!(address, IpAddr::V6(own) if solicited_node(*own) == group))
+    }
+}
+
+/// Sorts as the addresses themselves do: IPv4, IPv6, link-local IPv6 (fe80::/10, which nothing but
+/// multicast follows).
+const fn kind(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(address) if address.is_unicast_link_local() => 2,
+        IpAddr::V6(_) => 1,
     }
 }
 

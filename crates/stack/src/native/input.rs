@@ -2,7 +2,7 @@
 //! process each. So the cache misses of a batch overlap. Invariant: packets are processed in the
 //! order they arrived.
 
-use app::{End, Handler};
+use app::{DialError, End, Handler};
 use mem::{Batch, Frame, Pool};
 use port::Port;
 use tcp::{Answered, Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
@@ -160,7 +160,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let events = received.events;
         self.note_events(block, events);
         if events.any(Events::OVER) {
-            return self.over(app, block, end_of(events));
+            return self.over(app, block, events);
         }
         let new = match received.payload {
             Payload::InOrder { skip, length, held } => {
@@ -200,7 +200,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let facts = &mut working.facts;
         if events.any(Events::ESTABLISHED) {
             facts.established = true;
-            if !working.tcp.opened() {
+            if working.tcp.opened() {
+                // It ran for the connection to be established.
+                working.timer = None;
+                self.counters.opened.add(1);
+            } else {
                 self.counters.accepted.add(1);
             }
         }
@@ -257,7 +261,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         };
         let events = self.blocks[block].tcp.unreachable(base::Seq(about.sequence), error);
         if events.any(Events::OVER) {
-            return self.over(app, block, End::Unreachable);
+            return self.unmade(app, block, DialError::Unreachable);
         }
         self.run(app, block, &[]);
     }
@@ -282,15 +286,4 @@ pub(super) const fn arrival<'a>(
     // A frame's payload is shorter than 2^16.
     let length = payload.len() as u32;
     Arrival { header: &segment.header, length, ecn: segment.ecn, can_hold }
-}
-
-/// What a handler is told of the end.
-pub(super) fn end_of(events: Events) -> End {
-    if events.any(Events::REFUSED) {
-        End::Unreachable
-    } else if events.any(Events::RESET) || events.any(Events::TIMED_OUT) {
-        End::Reset
-    } else {
-        End::Closed
-    }
 }

@@ -1,10 +1,10 @@
-//! Connections that begin: those that peers open and those that we do. Invariant: a connection is
-//! begun only when there is a record and a working block for it, so that it can be served.
+//! Connections that peers open. Invariant: a connection is begun only when there is a record and a
+//! working block for it, so that it can be served.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use app::{Handler, Role};
-use base::{ConnId, Instant, Seq};
+use base::Seq;
 use port::Port;
 use tcp::{
     Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple,
@@ -13,72 +13,11 @@ use tcp::{
 use wire::tcp::Flags;
 
 use super::input::arrival;
-use super::{Core, Native, tcp_turn};
+use super::{Core, tcp_turn};
 use crate::Reason;
 use crate::link::Segment;
 
-/// Why a connection could not be opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConnectError {
-    /// The local address is none of ours, or of another family than the peer's.
-    LocalAddress,
-    /// There is a connection between these ends already.
-    InUse,
-    /// [`Limits::connections`](base::Limits::connections) are open, or as many as can be at work
-    /// are.
-    Full,
-}
-
-impl<P: Port, C: Copy + Default> Native<P, C> {
-    /// Begins to open a connection. The handler hears of it in a later turn: of its opening, or
-    /// of nothing but [`ConnId`]s that stay dead when it could not be opened.
-    ///
-    /// # Errors
-    /// [`ConnectError`] when it cannot even be begun.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<ConnId, ConnectError> {
-        self.core.set_time(now);
-        let ends = Tuple {
-            local: local.ip(),
-            local_port: local.port(),
-            remote: remote.ip(),
-            remote_port: remote.port(),
-        };
-        self.core.connect(&ends)
-    }
-}
-
 impl<P: Port, C: Copy + Default> Core<P, C> {
-    fn connect(&mut self, ends: &Tuple) -> Result<ConnId, ConnectError> {
-        let Some(local) = self.link.addresses.index(ends.local) else {
-            return Err(ConnectError::LocalAddress);
-        };
-        if ends.local.is_ipv4() != ends.remote.is_ipv4() {
-            return Err(ConnectError::LocalAddress);
-        }
-        let hash = self.flows.hash(ends);
-        if self.flows.find(hash, ends, &self.link.addresses).is_some() {
-            return Err(ConnectError::InUse);
-        }
-        let block = self.begin(ends, local, hash).ok_or(ConnectError::Full)?;
-        let iss = initial_sequence_number(self.settings.sequence_key, ends, self.now);
-        let mss = self.link.mss(ends.remote);
-        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
-        let working = &mut self.blocks[block];
-        working.tcp.connect(&tcp_turn!(self), &opening);
-        working.sent_to = working.tcp.end();
-        let slot = working.slot;
-        self.counters.opened.add(1);
-        // The SYN goes out with the next turn, or at once where that is possible.
-        self.output(block);
-        self.arm(block);
-        self.flows.id(slot).ok_or(ConnectError::Full)
-    }
-
     /// A segment that belongs to no connection.
     pub(super) fn segment_for_listener<H: Handler<Conn = C>>(
         &mut self,
@@ -215,7 +154,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// A record and a block for a connection between these ends.
-    fn begin(&mut self, ends: &Tuple, local: u16, hash: u64) -> Option<u32> {
+    pub(super) fn begin(&mut self, ends: &Tuple, local: u16, hash: u64) -> Option<u32> {
         if self.is_full() || self.blocks.available() == 0 {
             return None;
         }
@@ -235,7 +174,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// Whether no more connections may be begun; one that only waits out its TIME-WAIT makes way.
-    fn is_full(&mut self) -> bool {
+    pub(super) fn is_full(&mut self) -> bool {
         if self.flows.len() >= self.settings.connections || self.flows.is_full() {
             self.forget_oldest_time_wait();
         }

@@ -3,6 +3,7 @@
 //! of its end exactly once if it heard of its beginning.
 
 mod audit;
+mod dial;
 mod input;
 mod listen;
 mod output;
@@ -15,7 +16,6 @@ mod tests;
 mod timers;
 
 pub use audit::Inconsistency;
-pub use listen::ConnectError;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -31,6 +31,7 @@ use crate::blocks::Blocks;
 use crate::clients::Clients;
 use crate::flows::Flows;
 use crate::link::Link;
+use crate::ports::Ports;
 use crate::receive_store::{PAGE, ReceiveStore};
 use crate::{Config, Drops, Listener};
 
@@ -71,6 +72,7 @@ struct Core<P: Port, C> {
     scratch: Vec<u8>,
     sweep: sweep::Sweep,
     listeners: Vec<Listener>,
+    ports: Ports,
     settings: Settings,
     challenges: ChallengeLimit,
     cookies: Cookies,
@@ -147,6 +149,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             scratch: Vec::with_capacity(ReceiveStore::WINDOW as usize),
             sweep: sweep::Sweep::new(now),
             listeners: config.listeners.clone(),
+            ports: Ports::new(config.secrets.flows, Prng::new(seed ^ 1)),
             settings,
             challenges: ChallengeLimit::new(CHALLENGES_PER_SECOND, Prng::new(seed)),
             cookies: Cookies::new(config.secrets.cookies),
@@ -285,11 +288,12 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         let timers = self.core.run_timers(app);
         let listed = self.core.run_listed(app);
         let swept = self.core.sweep(app) + self.core.deliver_wakes(app);
+        let dialled = self.core.dial(app);
         self.core.link.flush();
         self.core.count_levels();
         match self.core.link.failure() {
             Some(failure) => Err(failure),
-            None => Ok(packets + timers + listed + swept),
+            None => Ok(packets + timers + listed + swept + dialled),
         }
     }
 

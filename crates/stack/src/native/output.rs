@@ -1,7 +1,7 @@
 //! Segments going out. Invariant: TCP is asked for a segment only when it can be sent at once; what
 //! cannot be sent now is tried again in the next turn.
 
-use app::{End, Handler};
+use app::{DialError, End, Handler};
 use port::Port;
 use tcp::{Outgoing, Tuple};
 
@@ -101,10 +101,30 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Ends a connection at once, with a reset to the peer.
     pub(super) fn abort<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
+        if self.is_being_opened(block) {
+            let why = if why == End::Shutdown { DialError::Shutdown } else { DialError::Reset };
+            return self.give_up(app, block, why);
+        }
+        self.reset(block);
+        self.ended(app, block, why);
+    }
+
+    /// Gives a connection up that is being opened.
+    pub(super) fn give_up<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        block: u32,
+        why: DialError,
+    ) {
+        self.reset(block);
+        self.unmade(app, block, why);
+    }
+
+    /// Sends a reset where the peer may know of the connection.
+    fn reset(&mut self, block: u32) {
         if let Some(reset) = self.blocks[block].tcp.abort() {
             self.send_for_block(block, &reset.outgoing());
         }
-        self.over(app, block, why);
     }
 }
 

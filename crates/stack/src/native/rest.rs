@@ -1,11 +1,11 @@
 //! Between having work and having none: connections that fall asleep, wake, wait out their
 //! TIME-WAIT, or are over. Invariant: a record without a block needs nothing that is not in it.
 
-use app::{Cx, End, Handler, Next, Origin, Out};
+use app::{Cx, DialError, End, Handler, Next, Origin, Out};
 use base::{ConnId, Instant};
 use core::time::Duration;
 use port::Port;
-use tcp::{Body, Sleeping, Waiting};
+use tcp::{Body, Events, Sleeping, Waiting};
 
 use super::serve::{Event, peer};
 use super::sweep::RECORDS_A_LOOK;
@@ -89,10 +89,40 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.blocks.give(block, &mut self.buffers);
     }
 
-    /// A connection is over: tells the handler, and gives everything back.
-    pub(super) fn over<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
-        let slot = self.blocks[block].slot;
+    /// A connection is over, as TCP says: tells the handler, and gives everything back.
+    pub(super) fn over<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, events: Events) {
+        if self.is_being_opened(block) {
+            return self.unmade(app, block, dial_error_of(events));
+        }
+        let gone = events.any(Events::RESET) || events.any(Events::TIMED_OUT);
+        self.ended(app, block, if gone { End::Reset } else { End::Closed });
+    }
+
+    /// A connection is over: tells the handler, if it has heard of it, and gives everything back.
+    pub(super) fn ended<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
         self.tell_end(app, block, why);
+        self.remove(block);
+    }
+
+    /// A connection that was being opened was not made: tells the handler, and gives everything
+    /// back.
+    pub(super) fn unmade<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: DialError) {
+        let slot = self.blocks[block].slot;
+        let conn = self.flows.get(slot).map(|record| record.conn).unwrap_or_default();
+        self.remove(block);
+        self.counters.undialled.add(1);
+        app.undialled(self.now, conn, why);
+    }
+
+    /// Whether the handler asked for a connection and has not been told yet what became of it.
+    pub(super) fn is_being_opened(&self, block: u32) -> bool {
+        let working = &self.blocks[block];
+        working.tcp.opened() && !working.facts.opened
+    }
+
+    /// Gives a block and the record that names it back.
+    fn remove(&mut self, block: u32) {
+        let slot = self.blocks[block].slot;
         self.release(block);
         self.flows.remove(slot, &self.link.addresses);
     }
@@ -104,9 +134,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if !working.tcp.opened() {
             self.clients.leave(ends.remote);
         }
-        // One that we could not open has an end without a beginning.
-        let failed_to_open = working.tcp.opened() && why == End::Unreachable;
-        if !working.facts.opened && !failed_to_open {
+        if !working.facts.opened {
             return;
         }
         let (input_ended, unsent) = (working.facts.input_ended, working.unsent());
@@ -126,7 +154,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             End::Evicted => self.counters.evicted.add(1),
             End::ShortSource => self.counters.short_sources.add(1),
             End::Overflow => self.counters.overflowed.add(1),
-            End::Closed | End::Aborted | End::Shutdown | End::Unreachable => {}
+            End::Closed | End::Aborted | End::Shutdown => {}
         }
     }
 
@@ -231,8 +259,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         true
     }
 
-    /// Closes an idle connection and asks any other one, once, to finish.
+    /// Closes an idle connection, gives one up that is being opened, and asks any other one, once,
+    /// to finish.
     fn drain_block<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) -> bool {
+        if self.is_being_opened(block) {
+            self.give_up(app, block, DialError::Shutdown);
+            return true;
+        }
         let working = &mut self.blocks[block];
         if working.facts.drained || working.facts.closing || !working.facts.opened {
             return false;
@@ -366,5 +399,16 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let look = (self.flows.len() > 0).then(|| self.sweep.next(self.flows.len()));
         let first = [self.wheel.next_deadline(), self.link.deadline(), look];
         first.into_iter().flatten().min()
+    }
+}
+
+/// Why a connection was not made, as TCP says.
+fn dial_error_of(events: Events) -> DialError {
+    if events.any(Events::REFUSED) {
+        DialError::Refused
+    } else if events.any(Events::TIMED_OUT) {
+        DialError::TimedOut
+    } else {
+        DialError::Reset
     }
 }

@@ -292,7 +292,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         working.facts.closed = true;
         let events = working.tcp.close(&tcp_turn!(self));
         if events.any(Events::OVER) {
-            self.over(app, block, End::Closed);
+            self.ended(app, block, End::Closed);
             return Fate::Over;
         }
         Fate::On

@@ -1,13 +1,14 @@
 //! The engine with real frames: a server and a client stack joined by a wire of memory, in virtual
 //! time, in one thread.
 
+mod dial;
 mod http;
 mod pair;
 
 use core::time::Duration;
 use std::vec::Vec;
 
-use app::{Cx, End, Handler, Source, Step};
+use app::{Cx, DialError, End, Handler, Source, Step};
 use base::ConnId;
 use port::Faults;
 
@@ -245,7 +246,7 @@ fn a_closed_port_refuses_with_a_reset() {
     });
     let client = pair.connect(1);
     pair.run(Duration::from_secs(1));
-    assert_eq!(pair.client.end_of(client), Some(End::Unreachable));
+    assert_eq!(pair.client.unmade(client), Some(DialError::Refused));
     assert_eq!(pair.connections(), (0, 0));
     pair.check_nothing_leaked();
 }
@@ -256,7 +257,7 @@ fn a_peer_that_does_not_exist_is_given_up() {
     let mut pair = Pair::with(Script::default(), gone, |_| {});
     let client = pair.connect(1);
     pair.run(Duration::from_secs(400));
-    assert_eq!(pair.client.end_of(client), Some(End::Unreachable));
+    assert_eq!(pair.client.unmade(client), Some(DialError::TimedOut));
     pair.check_nothing_leaked();
 }
 
@@ -287,7 +288,7 @@ fn full_refuses_what_is_new_and_leaves_the_others_whole() {
     pair.run(Duration::from_secs(2));
     let answered = clients.iter().filter(|&&id| pair.client.received(id) == b"still here");
     assert_eq!(answered.count(), 3);
-    let refused = clients.iter().filter(|&&id| pair.client.end_of(id) == Some(End::Unreachable));
+    let refused = clients.iter().filter(|&&id| pair.client.unmade(id) == Some(DialError::Refused));
     assert_eq!(refused.count(), 2);
     pair.check_nothing_leaked();
 }
@@ -301,8 +302,8 @@ fn a_client_with_as_many_as_it_may_have_is_refused_more() {
     // Another client, by its address.
     let other = pair.connect_v6(4);
     pair.run(Duration::from_secs(1));
-    let ends: Vec<_> = clients.iter().map(|&id| pair.client.end_of(id)).collect();
-    assert_eq!(ends, [None, None, Some(End::Unreachable)]);
+    let refused: Vec<_> = clients.iter().map(|&id| pair.client.unmade(id)).collect();
+    assert_eq!(refused, [None, None, Some(DialError::Refused)]);
     assert_eq!((pair.client.end_of(other), pair.far.core.clients.len()), (None, 2));
     pair.shut_down();
     assert_eq!(pair.far.core.clients.len(), 0);
@@ -423,7 +424,8 @@ fn all_that_are_woken_together_hear_of_it_and_every_packet_counts() {
     }
     let before = (pair.near.packets(), pair.far.packets());
     let stale = ConnId::new(2, 5, 9_999);
-    let woken = [&clients[..], &clients[..5], &[stale]].concat();
+    let ids: Vec<_> = clients.iter().map(|&client| pair.client.id(client)).collect();
+    let woken = [&ids[..], &ids[..5], &[stale]].concat();
     pair.near.wake_all(pair.now, &woken, &mut pair.client);
     assert_eq!(pair.near.packets() - before.0, 100);
     pair.run(Duration::from_secs(2));
@@ -494,7 +496,7 @@ fn draining_closes_the_idle_and_asks_the_others() {
     // Nobody else is let in.
     let late = pair.connect(3);
     pair.run(Duration::from_secs(1));
-    assert_eq!(pair.client.end_of(late), Some(End::Unreachable));
+    assert_eq!(pair.client.unmade(late), Some(DialError::Refused));
     pair.check_nothing_leaked();
 }
 

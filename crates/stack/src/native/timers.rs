@@ -1,10 +1,9 @@
 //! Timers that have run out, and connections that could not do all they had to in their last turn.
 
-use app::{End, Handler};
+use app::{DialError, Handler};
 use port::Port;
 use tcp::Events;
 
-use super::input::end_of;
 use super::serve::{Event, Fate};
 use super::{Core, tcp_turn};
 
@@ -31,13 +30,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let events = working.tcp.on_timer(&tcp_turn!(self));
             self.note_events(block, events);
             if events.any(Events::OVER) {
-                let opening = !self.blocks[block].facts.established;
-                let why = if opening { End::Unreachable } else { end_of(events) };
-                return self.over(app, block, why);
+                return self.over(app, block, events);
             }
         }
         let working = &mut self.blocks[block];
         let due = working.timer.is_some_and(|timer| timer <= self.now);
+        if due && !working.facts.established {
+            return self.give_up(app, block, DialError::TimedOut);
+        }
         if due && working.facts.opened && !working.facts.closing {
             working.timer = None;
             if self.call(app, block, Event::Timer, &[]) == Fate::Over {

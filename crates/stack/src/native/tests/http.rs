@@ -85,21 +85,19 @@ fn http_answers_between_two_threads() {
     let counters = Arc::new(Counters::default());
     let mut engine = Native::new(near, &config(CLIENT, 2), counters, now()).unwrap();
     let mut client = Client::default();
-    // One SYN waits for the neighbour's address; the others would have to be sent again.
+    // One SYN waits for the neighbour's address; the others have to be sent again.
     let ids: Vec<_> = (0..CONNECTIONS)
-        .filter_map(|port| {
+        .map(|port| {
             let local = SocketAddr::new(CLIENT, 1_000 + port);
-            let remote = SocketAddr::new(SERVER, SERVER_PORT);
-            let id = engine.connect(now(), local, remote).ok()?;
+            let id = client.open(local, SocketAddr::new(SERVER, SERVER_PORT));
             client.send(id, format!("GET /{port} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes());
-            Some(id)
+            id
         })
         .collect();
     let answered = |client: &mut Client| {
         ids.iter().all(|&id| text(client.received(id)).ends_with("Nothing here.\n"))
     };
     drive(&mut engine, &mut client, answered);
-    assert!(ids.len() >= 30);
     stop.store(true, Ordering::Relaxed);
     server.join().unwrap();
 }

@@ -4,10 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::vec;
 
-use app::{Counters, Cx, End, Engine, Handler, Step};
+use app::{Counters, Cx, Dial, DialError, End, Engine, Handler, Remote, Role, Step};
 use base::{ConnId, Instant, Limits, SipKey};
 use port::{Caps, Faults, Faulty, MemPort};
 use wire::ethernet::Mac;
@@ -27,36 +27,72 @@ fn v6(address: IpAddr) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last))
 }
 
-/// A handler that writes what it is told to, and keeps what it gets.
+/// A handler that opens what it is told to, writes what it is told to, and keeps what it gets.
 #[derive(Default)]
 pub struct Client {
-    talks: BTreeMap<u64, Talk>,
+    dials: VecDeque<Dial<u32>>,
+    talks: Vec<Talk>,
 }
+
+/// Names a talk: its place in the order in which they were begun.
+pub type Number = u32;
 
 #[derive(Default)]
 struct Talk {
     to_send: Vec<u8>,
     received: Vec<u8>,
-    opened: bool,
+    id: Option<ConnId>,
     end: Option<End>,
+    unmade: Option<DialError>,
 }
 
 impl Client {
-    /// Queues bytes; they go out when the connection is next woken.
-    pub fn send(&mut self, id: ConnId, bytes: Vec<u8>) {
-        self.talks.entry(id.to_bits()).or_default().to_send.extend(bytes);
+    /// Has a connection opened in the next turn.
+    pub fn open(&mut self, from: SocketAddr, to: SocketAddr) -> Number {
+        let number = self.talks.len() as Number;
+        self.talks.push(Talk::default());
+        // Longer than TCP tries by itself.
+        let dial = Dial::new(to, number).from(from).within(Duration::from_secs(1_000));
+        self.dials.push_back(dial);
+        number
     }
 
-    pub fn received(&self, id: ConnId) -> &[u8] {
-        self.talks.get(&id.to_bits()).map_or(&[], |talk| &talk.received)
+    /// Asks for what only an operating system has.
+    pub fn dial_unix(&mut self) {
+        let number = self.open(SocketAddr::new(CLIENT, 0), SocketAddr::new(SERVER, 0));
+        self.dials.back_mut().unwrap().to = Remote::Unix(b"/tmp/socket"[..].into());
+        assert_eq!(number as usize, self.talks.len() - 1);
     }
 
-    pub fn end_of(&self, id: ConnId) -> Option<End> {
-        self.talks.get(&id.to_bits()).and_then(|talk| talk.end)
+    /// Has the last connection that was asked for given up after `within`.
+    pub fn hurry(&mut self, within: Duration) {
+        self.dials.back_mut().unwrap().within = within;
+    }
+
+    /// Queues bytes; they go out when the connection is opened or next woken.
+    pub fn send(&mut self, number: Number, bytes: Vec<u8>) {
+        self.talks[number as usize].to_send.extend(bytes);
+    }
+
+    pub fn received(&self, number: Number) -> &[u8] {
+        &self.talks[number as usize].received
+    }
+
+    pub fn end_of(&self, number: Number) -> Option<End> {
+        self.talks[number as usize].end
+    }
+
+    pub fn unmade(&self, number: Number) -> Option<DialError> {
+        self.talks[number as usize].unmade
+    }
+
+    pub fn id(&self, number: Number) -> ConnId {
+        self.talks[number as usize].id.unwrap()
     }
 
     fn push(&mut self, cx: &mut Cx<'_, u32>, consumed: usize) -> Step {
-        let talk = self.talks.entry(cx.id.to_bits()).or_default();
+        let talk = &mut self.talks[*cx.conn as usize];
+        assert_eq!((cx.origin.role, talk.id), (Role::Opened, Some(cx.id)));
         let count = cx.out.put_some(&talk.to_send);
         talk.to_send.drain(..count);
         if talk.to_send.is_empty() { Step::idle(consumed) } else { Step::write(consumed) }
@@ -66,13 +102,27 @@ impl Client {
 impl Handler for Client {
     type Conn = u32;
 
+    fn dial(&mut self, _: Instant) -> Option<Dial<u32>> {
+        self.dials.pop_front()
+    }
+
+    fn dial_at(&self) -> Option<Instant> {
+        (!self.dials.is_empty()).then_some(Instant::ZERO)
+    }
+
+    fn undialled(&mut self, _: Instant, number: u32, why: DialError) {
+        let talk = &mut self.talks[number as usize];
+        assert_eq!((talk.id, talk.unmade.replace(why)), (None, None));
+    }
+
     fn open(&mut self, cx: &mut Cx<'_, u32>) -> Step {
-        self.talks.entry(cx.id.to_bits()).or_default().opened = true;
+        let talk = &mut self.talks[*cx.conn as usize];
+        assert_eq!((talk.id.replace(cx.id), talk.unmade), (None, None));
         self.push(cx, 0)
     }
 
     fn data(&mut self, cx: &mut Cx<'_, u32>, rx: &[u8]) -> Step {
-        self.talks.entry(cx.id.to_bits()).or_default().received.extend_from_slice(rx);
+        self.talks[*cx.conn as usize].received.extend_from_slice(rx);
         self.push(cx, rx.len())
     }
 
@@ -85,9 +135,9 @@ impl Handler for Client {
     }
 
     fn end(&mut self, cx: &mut Cx<'_, u32>, why: End) {
-        let talk = self.talks.entry(cx.id.to_bits()).or_default();
-        assert!(talk.end.is_none(), "ended twice");
-        talk.end = Some(why);
+        let talk = &mut self.talks[*cx.conn as usize];
+        assert_eq!(talk.id, Some(cx.id), "ended without a beginning");
+        assert!(talk.end.replace(why).is_none(), "ended twice");
     }
 }
 
@@ -165,24 +215,23 @@ impl<H: Handler> Pair<H> {
     }
 
     /// Opens a connection from this port of the client's.
-    pub fn connect(&mut self, port: u16) -> ConnId {
+    pub fn connect(&mut self, port: u16) -> Number {
         let (local, remote) = (SocketAddr::new(CLIENT, port), SocketAddr::new(SERVER, SERVER_PORT));
-        self.near.connect(self.now, local, remote).unwrap()
+        self.client.open(local, remote)
     }
 
-    pub fn connect_v6(&mut self, port: u16) -> ConnId {
+    pub fn connect_v6(&mut self, port: u16) -> Number {
         let local = SocketAddr::new(v6(CLIENT), port);
         let remote = SocketAddr::new(v6(SERVER), SERVER_PORT);
-        self.near.connect(self.now, local, remote).unwrap()
+        self.client.open(local, remote)
     }
 
     /// Lets `span` pass, turning both stacks whenever there is something to do.
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
-        let talks: Vec<u64> = self.client.talks.keys().copied().collect();
-        for bits in talks {
-            let (id, client) = (ConnId::from_bits(bits), &mut self.client);
-            Engine::<Client>::wake(&mut self.near, self.now, id, client);
+        let ids: Vec<ConnId> = self.client.talks.iter().filter_map(|talk| talk.id).collect();
+        for id in ids {
+            Engine::<Client>::wake(&mut self.near, self.now, id, &mut self.client);
         }
         loop {
             let near = self.near.turn(self.now, &mut self.client).unwrap();

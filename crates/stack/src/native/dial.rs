@@ -1,0 +1,101 @@
+//! Connections that we open, because the handler asked for them. Invariant: what the handler asked
+//! for is begun, or refused to it at once; and what is begun leads to `open` or to `undialled`.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use app::{Dial, DialError, Handler, Remote};
+use port::Port;
+use tcp::{Opening, Tuple, initial_sequence_number};
+
+use super::{Core, tcp_turn};
+
+/// Connections begun in one turn at most. More than a batch of packets would be more SYNs than
+/// the answers can be taken in for.
+const DIALS_A_TURN: u32 = 64;
+
+impl<P: Port, C: Copy + Default> Core<P, C> {
+    /// Asks the handler what to open, and begins it. Some working blocks are left for the
+    /// connections there are. Gives how many.
+    pub(super) fn dial<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        let mut dialled = 0;
+        while dialled < DIALS_A_TURN
+            && !self.draining
+            && !self.blocks.are_scarce()
+            && let Some(dial) = app.dial(self.now)
+        {
+            dialled += 1;
+            if let Err(why) = self.open(&dial) {
+                self.counters.undialled.add(1);
+                app.undialled(self.now, dial.conn, why);
+            }
+        }
+        dialled
+    }
+
+    fn open(&mut self, dial: &Dial<C>) -> Result<(), DialError> {
+        let Remote::Inet(remote) = dial.to else { return Err(DialError::Unsupported) };
+        if self.is_full() {
+            return Err(DialError::Full);
+        }
+        let ends = self.ends_for(remote, dial.from)?;
+        let local = self.link.addresses.index(ends.local).ok_or(DialError::LocalAddress)?;
+        let hash = self.flows.hash(&ends);
+        if self.flows.find(hash, &ends, &self.link.addresses).is_some() {
+            return Err(DialError::InUse);
+        }
+        let block = self.begin(&ends, local, hash).ok_or(DialError::Full)?;
+        let slot = self.blocks[block].slot;
+        if let Some(record) = self.flows.get_mut(slot) {
+            record.conn = dial.conn;
+        }
+        let iss = initial_sequence_number(self.settings.sequence_key, &ends, self.now);
+        let mss = self.link.mss(ends.remote);
+        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
+        let working = &mut self.blocks[block];
+        working.tcp.connect(&tcp_turn!(self), &opening);
+        working.sent_to = working.tcp.end();
+        working.timer = Some(self.now + dial.within.max(Duration::from_millis(1)));
+        // The SYN goes out with the next turn, or at once where that is possible.
+        self.output(block);
+        self.arm(block);
+        Ok(())
+    }
+
+    /// Both ends of a connection to `remote`; the near one is chosen as far as it is not given.
+    fn ends_for(
+        &mut self,
+        remote: SocketAddr,
+        from: Option<SocketAddr>,
+    ) -> Result<Tuple, DialError> {
+        let (address, port) = from.map_or((None, 0), |from| (Some(from.ip()), from.port()));
+        let ends = |local, local_port| Tuple {
+            local,
+            local_port,
+            remote: remote.ip(),
+            remote_port: remote.port(),
+        };
+        let addresses = &self.link.addresses;
+        let candidates = match address.filter(|address| !address.is_unspecified()) {
+            Some(given) if given.is_ipv4() == remote.is_ipv4() => addresses.only(given),
+            Some(_) => 0..0,
+            None => addresses.towards(remote.ip()),
+        };
+        if candidates.is_empty() {
+            return Err(DialError::LocalAddress);
+        }
+        let address = |number| addresses.sorted(number).unwrap_or(remote.ip());
+        if port != 0 {
+            return Ok(ends(address(candidates.start), port));
+        }
+        let (flows, listeners) = (&self.flows, &self.listeners);
+        let is_free = |number, port| {
+            let ends = ends(address(number), port);
+            !listeners.iter().any(|listener| listener.port == port)
+                && flows.find(flows.hash(&ends), &ends, addresses).is_none()
+        };
+        let (number, port) =
+            self.ports.choose(remote, candidates, is_free).ok_or(DialError::NoLocalPort)?;
+        Ok(ends(address(number), port))
+    }
+}
