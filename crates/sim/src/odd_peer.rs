@@ -1,5 +1,6 @@
 //! Peers that are not ours and behave as none should: one that never acknowledges, one that
-//! acknowledges what it has not got, one that shrinks its window. Invariant: what such a peer sends
+//! acknowledges what it has not got, one that shrinks its window, one whose text has a hole that it
+//! never fills. Invariant: what such a peer sends
 //! is well formed, and follows from what it received.
 
 use std::cell::RefCell;
@@ -25,10 +26,15 @@ pub(crate) enum Oddity {
     Optimistic,
     /// It takes back what it offered of its window.
     Shrinking,
+    /// Of what it says, the beginning never comes.
+    Gapped,
 }
 
 /// Windows offered one after the other by a peer that shrinks its own.
 const WINDOWS: [u16; 9] = [20_000, 8_000, 3_000, 100, 0, 0, 1_000, 6_000, 30_000];
+/// Pieces of text with holes before them, and bytes from one to the next.
+const GAPS: u32 = 3;
+const GAP: u32 = 5_000;
 const STEP: Duration = Duration::from_millis(150);
 /// How long an odd peer takes part.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -122,6 +128,7 @@ impl OddPeer {
         }
         match self.phase {
             Phase::Opening => self.send(Flags::SYN, ISS, &[]),
+            Phase::Talking if self.kind == Oddity::Gapped => self.leave_gap(),
             Phase::Talking if self.kind != Oddity::Silent => {
                 self.offers += 1;
                 self.acknowledge();
@@ -148,13 +155,24 @@ impl OddPeer {
                 self.edge = self.expected + u32::from(self.window());
                 self.ask();
             }
+            Phase::Talking if self.kind == Oddity::Gapped => {}
             Phase::Talking => self.hear(&segment, frame)?,
             Phase::Opening | Phase::Over => {}
         }
         Ok(())
     }
 
+    /// Text with holes, so that it takes many buffers to be kept.
+    fn leave_gap(&mut self) {
+        for piece in 1..=GAPS {
+            self.send(Flags::ACK | Flags::PSH, ISS + 1 + piece * GAP, &[0xee; 100]);
+        }
+    }
+
     fn ask(&mut self) {
+        if self.kind == Oddity::Gapped {
+            return self.leave_gap();
+        }
         let head = self.question.head();
         self.send(Flags::ACK | Flags::PSH, ISS + 1, &head);
         self.next = ISS + 1 + HEAD as u32;
@@ -209,7 +227,7 @@ impl OddPeer {
     fn window(&self) -> u16 {
         match self.kind {
             Oddity::Shrinking => WINDOWS[self.offers % WINDOWS.len()],
-            Oddity::Silent | Oddity::Optimistic => u16::MAX,
+            Oddity::Silent | Oddity::Optimistic | Oddity::Gapped => u16::MAX,
         }
     }
 

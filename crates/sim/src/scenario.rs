@@ -112,8 +112,8 @@ impl Scenario {
             }
         }
         if prng.chance(250_000) {
-            let kinds = [Oddity::Silent, Oddity::Optimistic, Oddity::Shrinking];
-            for kind in kinds.into_iter().take(1 + prng.below(3) as usize) {
+            let kinds = [Oddity::Silent, Oddity::Optimistic, Oddity::Shrinking, Oddity::Gapped];
+            for kind in kinds.into_iter().take(1 + prng.below(4) as usize) {
                 self.odd_peers.push((kind, 1 + prng.below(120_000)));
             }
         }

@@ -11,33 +11,62 @@ use crate::scenario::{Call, HostPlan, Scenario};
 use crate::talk::{Closer, Plan, Round};
 use crate::world::World;
 
-/// Peers that never acknowledge once held every buffer until they were given up, five minutes later,
-/// and an honest connection was reset meanwhile.
-#[test]
-fn silent_peers_leave_buffers_to_others() {
+/// Two hosts, the second of which calls the first, on a line that loses nothing.
+fn world(buffers: u32, plans: Vec<Plan>, odd_peers: Vec<(Oddity, u32)>) -> World {
     let mut prng = Prng::new(1);
     let delay = Duration::from_millis(1);
     let line = Line { delay, nanos_per_byte: 8, queue: 500, weather: Weather::default() };
     let hosts = [1, 2].map(|number| {
         let mut config = config(number, &mut prng);
-        config.buffers = 20;
+        config.buffers = buffers;
         HostPlan { number, config, line, ahead: Duration::ZERO, ports: 1_000, slow: 0 }
     });
-    let round = Round { salt: 4, up: 2_000, down: 30_000, sip: 0, pause: 0, last: false };
-    let plan = Plan { rounds: vec![round; 20], rest: 1, closer: Closer::Client };
     let at = Instant::from_millis(1_000);
-    let mut world = World::new(
-        1,
-        Scenario {
-            hosts: hosts.into_iter().collect(),
-            calls: vec![Call { at, client: 1, server: 1, ipv6: false, plan }],
-            calm_at: Instant::ZERO,
-            jumps: Vec::new(),
-            odd_peers: vec![(Oddity::Silent, 120_000); 8],
-            tight: false,
-        },
-    );
-    let done = world.run(at + Duration::from_secs(10), World::all_done);
-    assert_eq!(done, Ok(true));
-    assert_eq!(world.hosts[1].app.delivered, 20 * 30_000);
+    let call = |plan| Call { at, client: 1, server: 1, ipv6: false, plan };
+    let scenario = Scenario {
+        hosts: hosts.into_iter().collect(),
+        calls: plans.into_iter().map(call).collect(),
+        calm_at: Instant::ZERO,
+        jumps: Vec::new(),
+        odd_peers,
+        tight: false,
+    };
+    World::new(1, scenario)
+}
+
+/// Questions that are asked one after the other on one connection.
+fn questions(count: usize, up: u32, down: u32) -> Plan {
+    let round = Round { salt: 4, up, down, sip: 0, pause: 0, last: false };
+    Plan { rounds: vec![round; count], rest: 1, closer: Closer::Client }
+}
+
+/// All that is asked is answered within ten seconds.
+fn assert_done(mut world: World, delivered: u64) {
+    assert_eq!(world.run(Instant::from_millis(11_000), World::all_done), Ok(true));
+    assert_eq!(world.hosts[1].app.delivered, delivered);
+}
+
+/// Peers that never acknowledge once held every buffer until they were given up, five minutes later,
+/// and an honest connection was reset meanwhile.
+#[test]
+fn silent_peers_leave_buffers_to_others() {
+    let plan = questions(20, 2_000, 30_000);
+    assert_done(world(20, vec![plan], vec![(Oddity::Silent, 120_000); 8]), 20 * 30_000);
+}
+
+/// Text ahead of its turn once held half of all buffers for as long as its beginning did not come;
+/// what held the other half made that for ever.
+#[test]
+fn text_that_never_begins_leaves_buffers_to_others() {
+    let mut odd_peers = vec![(Oddity::Gapped, 1); 8];
+    odd_peers.extend([(Oddity::Silent, 120_000); 8]);
+    assert_done(world(20, vec![questions(20, 2_000, 30_000)], odd_peers), 20 * 30_000);
+}
+
+/// Questions held all buffers of the one end and answers all of the other: each end waited for the
+/// other to take something in.
+#[test]
+fn questions_leave_buffers_for_answers() {
+    let plan = questions(4, 6_000, 6_000);
+    assert_done(world(12, vec![plan; 30], Vec::new()), 30 * 4 * 6_000);
 }

@@ -106,6 +106,14 @@ impl Block {
         self.sending.reopen_last(ROOM_MIN, buffers).or_else(|| buffers.take())
     }
 
+    /// Gives back the buffers of what arrived ahead of its turn.
+    pub(crate) fn forget_ahead(&mut self, buffers: &mut Pool) {
+        if self.received.is_ahead() {
+            self.received.forget_ahead(buffers);
+            self.tcp.renege();
+        }
+    }
+
     /// Whether there is room for more output: no more than `ahead` bytes of what there was before
     /// have not been sent once.
     pub(crate) fn is_writable(&self, ahead: u64) -> bool {
@@ -118,13 +126,15 @@ pub(crate) struct Blocks {
     blocks: Vec<Block>,
     free: Vec<u32>,
     capacity: u32,
+    /// Whose turn it is when one after the other is looked at.
+    turn: usize,
 }
 
 impl Blocks {
     /// A pool of `capacity` blocks. Memory is used once they are.
     pub(crate) fn new(capacity: u32) -> Self {
         let size = capacity as usize;
-        Self { blocks: Vec::with_capacity(size), free: Vec::with_capacity(size), capacity }
+        Self { blocks: Vec::with_capacity(size), free: Vec::with_capacity(size), capacity, turn: 0 }
     }
 
     /// Takes a block for the connection in a slot. Its TCP part is as the last user left it.
@@ -152,6 +162,12 @@ impl Blocks {
         block.sending.clear(buffers);
         block.received.clear(buffers);
         self.free.push(index);
+    }
+
+    /// One block after the other, for as long as this is called. Only while one is taken.
+    pub(crate) fn next_in_turn(&mut self) -> &mut Block {
+        self.turn = (self.turn + 1) % self.blocks.len();
+        &mut self.blocks[self.turn]
     }
 
     /// Gives the buffers of all blocks back, when nobody will use them any more.

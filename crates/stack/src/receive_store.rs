@@ -100,6 +100,25 @@ impl ReceiveStore {
         }
     }
 
+    /// Whether it holds bytes ahead of their turn.
+    pub(crate) const fn is_ahead(&self) -> bool {
+        self.extent > self.ready
+    }
+
+    /// Lets go of bytes ahead of their turn.
+    pub(crate) fn forget_ahead(&mut self, buffers: &mut Pool) {
+        self.extent = self.ready;
+        if self.extent == 0 {
+            return self.clear(buffers);
+        }
+        let used = (self.start + self.extent).div_ceil(PAGE);
+        for page in &mut self.pages[used..] {
+            if let Some(frame) = page.take() {
+                buffers.give(frame);
+            }
+        }
+    }
+
     /// Buffers in it.
     pub(crate) fn buffers_held(&self) -> u32 {
         // At most as many as there are pages in a window.
@@ -155,6 +174,26 @@ mod tests {
         }
         assert!(out == stream && store.is_vacant());
         assert_eq!(buffers.taken(), 0);
+    }
+
+    #[test]
+    fn what_is_ahead_of_its_turn_can_be_forgotten() {
+        let mut buffers = Pool::new(16, PAGE).unwrap();
+        let mut store = ReceiveStore::new();
+        assert!(store.write(5 * PAGE, &[2; PAGE], &mut buffers) && store.is_ahead());
+        store.forget_ahead(&mut buffers);
+        assert!(store.is_vacant() && buffers.taken() == 0);
+        assert!(store.write(0, &[1; PAGE + 10], &mut buffers));
+        store.advance(PAGE + 10);
+        store.consume(PAGE - 1, &mut buffers);
+        assert!(store.write(0, &[2; 20], &mut buffers) && store.write(PAGE, &[3], &mut buffers));
+        assert_eq!((store.buffers_held(), store.is_ahead()), (3, true));
+        store.forget_ahead(&mut buffers);
+        assert_eq!((store.buffers_held(), store.is_ahead(), store.ready()), (2, false, 11));
+        let mut bytes = Vec::new();
+        store.gather(&mut bytes, &buffers);
+        assert_eq!(bytes, [1; 11]);
+        store.clear(&mut buffers);
     }
 
     #[test]

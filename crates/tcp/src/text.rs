@@ -104,6 +104,12 @@ impl Working {
         Ok(())
     }
 
+    /// Forgets what arrived ahead of its turn, because the caller cannot keep it any longer. RFC 2018
+    /// section 8 allows that; the peer sends it again after a timeout.
+    pub fn renege(&mut self) {
+        self.held.clear();
+    }
+
     /// Text that had all arrived before is told of as a duplicate (RFC 2883).
     pub(crate) fn report_duplicate(&mut self, arrival: &Arrival<'_>) {
         let first = arrival.header.sequence;

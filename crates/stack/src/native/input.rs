@@ -3,6 +3,7 @@
 //! order they arrived.
 
 use app::{DialError, End, Handler};
+use base::Seq;
 use mem::{Batch, Frame, Pool};
 use port::Port;
 use tcp::{Answered, Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
@@ -14,7 +15,10 @@ use crate::receive_store::ReceiveStore;
 
 /// Buffers that must be free for payload to be taken: for what the handler answers, and for all of
 /// the segment in case that it consumes nothing.
-const BUFFERS_FOR_PAYLOAD: u32 = 1 + ReceiveStore::BUFFERS_A_SEGMENT;
+pub(super) const BUFFERS_FOR_PAYLOAD: u32 = 1 + ReceiveStore::BUFFERS_A_SEGMENT;
+
+/// Blocks looked at in one go for bytes ahead of their turn, when buffers have run out.
+const BLOCKS_A_LOOK: u32 = 16;
 
 /// A packet between the passes.
 enum Parsed {
@@ -104,8 +108,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &Segment,
         payload: &[u8],
     ) {
-        let available = self.buffers.available();
-        if !payload.is_empty() && available < BUFFERS_FOR_PAYLOAD {
+        if !payload.is_empty() && !self.has_room(block, segment.header.sequence) {
             // As if the payload had been lost, before anything about it is acknowledged. What the
             // segment acknowledges still counts: that is what gives buffers back.
             self.drops.count(Reason::NoBuffer);
@@ -113,7 +116,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
         // What is ahead of its turn may not take the buffers that what comes before it needs.
         let spare = BUFFERS_FOR_PAYLOAD + ReceiveStore::BUFFERS_A_SEGMENT;
-        let can_hold = available >= spare.max(self.buffers.capacity() / 2);
+        let can_hold = self.buffers.available() >= spare.max(self.buffers.capacity() / 2);
         let held = &mut self.blocks[block];
         let arrival = arrival(segment, payload, can_hold);
         let before = held.tcp.receive_next();
@@ -141,6 +144,28 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             debug_assert!(kept, "room was there before TCP was told so");
         }
         self.after_segment(app, block, &received, payload);
+    }
+
+    /// Whether there are buffers for payload that starts at `first`. What is next in order is worth
+    /// more than what is ahead of its turn, which is forgotten for it: of this connection, then of
+    /// some others. Else what is ahead could hold all buffers, and wait for ever for what lies
+    /// before it.
+    fn has_room(&mut self, block: u32, first: Seq) -> bool {
+        let next = self.blocks[block].tcp.receive_next();
+        if self.buffers.available() >= BUFFERS_FOR_PAYLOAD {
+            return true;
+        }
+        if next.before(first) {
+            return false;
+        }
+        self.blocks[block].forget_ahead(&mut self.buffers);
+        for _ in 0..BLOCKS_A_LOOK {
+            if self.buffers.available() >= BUFFERS_FOR_PAYLOAD {
+                break;
+            }
+            self.blocks.next_in_turn().forget_ahead(&mut self.buffers);
+        }
+        self.buffers.available() >= BUFFERS_FOR_PAYLOAD
     }
 
     /// Acts on what a segment led to.
@@ -259,7 +284,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Trouble::Unreachable { hard: true } => Unreachable::Hard,
             Trouble::Unreachable { hard: false } => Unreachable::Soft,
         };
-        let events = self.blocks[block].tcp.unreachable(base::Seq(about.sequence), error);
+        let events = self.blocks[block].tcp.unreachable(Seq(about.sequence), error);
         if events.any(Events::OVER) {
             return self.unmade(app, block, DialError::Unreachable);
         }

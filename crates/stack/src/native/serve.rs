@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use port::Port;
 use tcp::{Events, Tuple};
 
+use super::input::BUFFERS_FOR_PAYLOAD;
 use super::output::Fed;
 use super::{Core, tcp_turn};
 
@@ -123,6 +124,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         is_short && self.blocks[block].sending.buffers_held() > 0
     }
 
+    /// Whether there is a buffer for what a call may put out. The end that opened a connection asks,
+    /// so it always leaves buffers for taking answers in: two ends whose questions and answers hold
+    /// all the buffers of both would wait for each other.
+    fn has_buffer(&self, block: u32, event: Event) -> bool {
+        let asks = self.blocks[block].tcp.opened() && event != Event::Data;
+        self.buffers.available() > if asks { BUFFERS_FOR_PAYLOAD } else { 0 }
+    }
+
     /// Keeps bytes that were not consumed where they are found later.
     fn keep<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, bytes: &[u8]) -> Fate {
         if bytes.is_empty() {
@@ -151,7 +160,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         new: &[u8],
     ) -> Fate {
         let needs_room = matches!(event, Event::Open | Event::Data | Event::Room);
-        if needs_room && self.buffers.available() == 0 {
+        if needs_room && !self.has_buffer(block, event) {
             return Fate::Starved;
         }
         let mut scratch = core::mem::take(&mut self.scratch);
@@ -186,7 +195,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         rx: &[u8],
     ) -> Step {
         let Some((id, ends)) = self.identity(block) else { return Step::abort() };
-        let ahead = self.ahead();
+        let (ahead, has_buffer) = (self.ahead(), self.has_buffer(block, event));
         let working = &mut self.blocks[block];
         let role_opened = working.tcp.opened();
         match event {
@@ -194,7 +203,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Event::Data => working.facts.fresh = false,
             _ => {}
         }
-        let writable = working.is_writable(ahead);
+        let writable = working.is_writable(ahead) && has_buffer;
         let mut frame = writable.then(|| working.open_buffer(&mut self.buffers)).flatten();
         let used = frame.as_ref().map_or(0..0, mem::Frame::range);
         let input_ended = working.facts.input_ended;
