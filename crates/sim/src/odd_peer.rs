@@ -56,6 +56,8 @@ pub(crate) struct OddPeer {
     number: u8,
     kind: Oddity,
     question: Round,
+    /// Its question has been acknowledged.
+    understood: bool,
     phase: Phase,
     contents: Contents,
     /// SND.NXT and RCV.NXT, and the furthest number offered to the server.
@@ -80,6 +82,7 @@ impl OddPeer {
             number,
             kind,
             question,
+            understood: false,
             phase: Phase::Opening,
             contents: Contents::new(),
             next: ISS + 1,
@@ -129,6 +132,8 @@ impl OddPeer {
         match self.phase {
             Phase::Opening => self.send(Flags::SYN, ISS, &[]),
             Phase::Talking if self.kind == Oddity::Gapped => self.leave_gap(),
+            // The server had no buffer for its question, and did as if it had been lost.
+            Phase::Talking if !self.understood => self.ask(),
             Phase::Talking if self.kind != Oddity::Silent => {
                 self.offers += 1;
                 self.acknowledge();
@@ -183,6 +188,8 @@ impl OddPeer {
         if header.flags.any(Flags::SYN) || header.acknowledgment.before(self.next) {
             // Its question, or the acknowledgment before it, was lost.
             self.ask();
+        } else {
+            self.understood = true;
         }
         let end = header.sequence + segment.length as u32;
         // Only a probe of one byte may go past what was ever offered.
