@@ -1,5 +1,5 @@
 //! All connections of one engine and the books kept on them: [`Connections`]. Invariant: the open
-//! ones are counted once in `open` and once for their client; a record is in the idle list exactly
+//! ones and those being opened are counted once in `open`, accepted ones once for their client; a record is in the idle list exactly
 //! while it rests with nothing owed, in the lingering list exactly while it lingers.
 
 use std::os::fd::OwnedFd;
@@ -123,6 +123,11 @@ impl<C: Copy + Default> Connections<C> {
         }
     }
 
+    /// Whether one more can be opened by this side. Nobody makes way for it.
+    pub const fn has_room(&self) -> bool {
+        self.open < self.limits.connections
+    }
+
     /// The connection that would make way for a new one.
     pub fn oldest_idle(&self) -> Option<u32> {
         self.idle.oldest()
@@ -140,6 +145,23 @@ impl<C: Copy + Default> Connections<C> {
         Some(slot)
     }
 
+    /// Puts a connection that this side opens into a slot. `None` as for [`Connections::insert`].
+    pub fn insert_dialled(&mut self, conn: C, fd: OwnedFd, peer: Peer) -> Option<u32> {
+        let slot = self.records.insert(Record::dialled(conn, fd, peer)).ok()?;
+        self.open += 1;
+        self.counters.connections.set(u64::from(self.open));
+        Some(slot)
+    }
+
+    /// A connection that was being opened is open.
+    pub fn established(&mut self, slot: u32) {
+        self.timers.cancel(slot);
+        self.counters.opened.add(1);
+        if let Some(record) = self.records.get_mut(slot) {
+            record.state = State::Read;
+        }
+    }
+
     /// Puts a connection that was refused into a slot, to linger.
     pub fn insert_refused(&mut self, fd: OwnedFd, now: Instant) -> Option<u32> {
         let record = Record::new(C::default(), fd, Peer::Unix, 0);
@@ -155,7 +177,9 @@ impl<C: Copy + Default> Connections<C> {
         self.set_work(slot, Work::default());
         let Some(record) = self.records.get_mut(slot) else { return };
         record.state = State::Gone;
-        self.clients.ended(&record.peer.unpack());
+        if !record.is_dialled() {
+            self.clients.ended(&record.peer.unpack());
+        }
         self.open -= 1;
         self.counters.connections.set(u64::from(self.open));
     }

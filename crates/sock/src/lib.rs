@@ -12,7 +12,8 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `epoll`, `uring` | the loop of a turn, and the system calls: each its own `network` |
-//! | `driver` | the way of a connection from its arrival to its slot being free again |
+//! | `driver` | the way of a connection from its arrival, or the wish for it, to its slot being free again |
+//! | `dial` | sockets that connect, and what the kernel's errors mean |
 //! | `steps` | the contract: which call comes when, and what becomes of a step; no system call |
 //! | `connections` | records, working blocks, timers, limits, lists |
 //! | `output` | bytes on their way out, and what of them waits |
@@ -22,6 +23,7 @@ mod calibrate;
 mod client_limits;
 mod config;
 mod connections;
+mod dial;
 mod doors;
 mod driver;
 mod epoll;

@@ -9,6 +9,9 @@ use app::{Origin, Peer, Role};
 /// No record, no block: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// In place of a listener's number: this side opened the connection. No engine has that many.
+const OPENED: u16 = u16::MAX;
+
 /// Most bytes of [`Handler::Conn`](app::Handler::Conn).
 const CONN_BYTES: usize = 16;
 
@@ -23,6 +26,7 @@ pub(crate) struct Record<C> {
     /// Index of the working block, or [`NONE`].
     pub work: u32,
     pub socket: Socket,
+    /// The listener that accepted it, or [`OPENED`].
     pub listener: u16,
     pub flags: Flags,
     pub state: State,
@@ -41,6 +45,8 @@ pub(crate) struct Socket {
 /// What the connection waits for: the handler's last step, or what comes after the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
+    /// It is being opened by this side, and the handler has not heard of it yet.
+    Connecting,
     Read,
     Idle,
     Write,
@@ -182,13 +188,31 @@ impl<C> Record<C> {
         }
     }
 
+    /// One that this side opens.
+    pub const fn dialled(conn: C, fd: OwnedFd, peer: Peer) -> Self {
+        let mut record = Self::new(conn, fd, peer, OPENED);
+        // Whoever is connected to has most often nothing to say yet.
+        record.socket.flags = SocketFlags::NONE;
+        record.state = State::Connecting;
+        record
+    }
+
     pub fn origin(&self) -> Origin {
-        Origin { peer: self.peer.unpack(), role: Role::Accepted { listener: self.listener } }
+        let role = match self.listener {
+            OPENED => Role::Opened,
+            listener => Role::Accepted { listener },
+        };
+        Origin { peer: self.peer.unpack(), role }
+    }
+
+    /// Whether this side opened it.
+    pub const fn is_dialled(&self) -> bool {
+        self.listener == OPENED
     }
 
     /// Whether the handler still knows the connection.
     pub const fn is_open(&self) -> bool {
-        !matches!(self.state, State::Lingering | State::Gone)
+        !matches!(self.state, State::Connecting | State::Lingering | State::Gone)
     }
 
     /// Whether the handler waits for bytes.

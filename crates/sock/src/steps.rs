@@ -15,7 +15,7 @@ use crate::record::{Flags, State};
 
 /// Something that happened on a connection.
 pub(crate) enum Event<'a> {
-    /// It has just been put into its slot.
+    /// It has just been put into its slot, or has just been established.
     Opened,
     /// Bytes came in; with `ended`, no more will.
     Received { bytes: &'a [u8], ended: bool },
@@ -137,7 +137,9 @@ impl<C: Copy + Default + 'static> Connections<C> {
             }
             let Some(record) = self.records.get_mut(slot) else { return Action::Rest };
             let call = match record.state {
-                State::Lingering | State::Gone | State::Wait => return Action::Rest,
+                State::Connecting | State::Lingering | State::Gone | State::Wait => {
+                    return Action::Rest;
+                }
                 State::Close => return self.end(turn, slot, End::Closed),
                 State::Write => Call::Room,
                 State::Read | State::Idle if record.flags.take(Flags::OFFER) => Call::Held,
@@ -383,7 +385,7 @@ impl<C: Copy + Default + 'static> Connections<C> {
         held.map_err(|_| End::Overflow)
     }
 
-    fn start_timer(&mut self, slot: u32, now: Instant, span: Duration) {
+    pub fn start_timer(&mut self, slot: u32, now: Instant, span: Duration) {
         self.timers.set(slot, now + span);
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use app::{Counters, Cx, Engine, Handler, Out, Refusal, Step};
+use app::{Counters, Cx, Dial, DialError, Engine, Handler, Out, Refusal, Step};
 use base::{Instant, Limits};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -78,6 +78,70 @@ fn uring_lets_the_idle_make_way() {
         });
         make_way(&server);
     });
+}
+
+#[test]
+fn epoll_cannot_dial_without_a_descriptor_and_can_again() {
+    in_child("epoll_cannot_dial_without_a_descriptor_and_can_again", || {
+        dial(|config, alarm| Epoll::new(config, vec![], alarm, Arc::default()).unwrap());
+    });
+}
+
+#[test]
+fn uring_cannot_dial_without_a_descriptor_and_can_again() {
+    in_child("uring_cannot_dial_without_a_descriptor_and_can_again", || {
+        dial(|config, alarm| Uring::new(config, vec![], alarm, Arc::default()).unwrap());
+    });
+}
+
+/// Dials once, and notes what came of it.
+struct Caller {
+    to: Option<SocketAddr>,
+    outcome: Option<Result<(), DialError>>,
+}
+
+impl Handler for Caller {
+    type Conn = ();
+
+    fn dial(&mut self, _: Instant) -> Option<Dial<()>> {
+        Some(Dial::new(self.to.take()?, ()))
+    }
+
+    fn undialled(&mut self, _: Instant, (): (), why: DialError) {
+        self.outcome = Some(Err(why));
+    }
+
+    fn open(&mut self, _: &mut Cx<'_, ()>) -> Step {
+        self.outcome = Some(Ok(()));
+        Step::idle(0)
+    }
+
+    fn data(&mut self, _: &mut Cx<'_, ()>, rx: &[u8]) -> Step {
+        Step::idle(rx.len())
+    }
+}
+
+fn dial<E>(build: impl FnOnce(Config, Alarm) -> E)
+where
+    E: Engine<Caller, Error = sock::EngineError>,
+{
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut engine = build(Config::default(), Alarm::new().unwrap());
+    let mut outcome = || {
+        let mut caller = Caller { to: Some(to), outcome: None };
+        loop {
+            engine.turn(monotonic(), &mut caller).unwrap();
+            match caller.outcome {
+                Some(outcome) => return outcome,
+                None => engine.park(engine.deadline()).unwrap(),
+            }
+        }
+    };
+    let hoard = take_all_descriptors();
+    assert_eq!(outcome(), Err(DialError::Exhausted));
+    drop(hoard);
+    assert_eq!(outcome(), Ok(()));
 }
 
 /// Runs the scenario in a process of its own, with few descriptors.

@@ -1,7 +1,7 @@
 //! How connections go: ended, lingering, and their slots free again. RFC 9112 section 9.6 has why a
 //! connection is closed in stages.
 
-use app::{End, Handler};
+use app::{DialError, End, Handler};
 use base::Instant;
 
 use super::{Driver, Happening};
@@ -88,7 +88,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     }
 
     /// Gives a connection up that is over for everybody.
-    fn discard(&mut self, slot: u32) {
+    pub(super) fn discard(&mut self, slot: u32) {
         let id = self.connections.id(slot);
         let Some(record) = self.connections.records.get_mut(slot) else { return };
         self.network.abandon(&mut record.socket, id);
@@ -104,7 +104,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         }
     }
 
-    /// Asks every open connection to finish.
+    /// Asks every open connection to finish, and gives up those that are being opened.
     pub fn drain<H>(&mut self, app: &mut H, now: Instant)
     where
         H: Handler<Conn = C>,
@@ -113,8 +113,14 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         let mut from = 0;
         while let Some(slot) = self.connections.records.next_occupied(from) {
             from = slot + 1;
-            if self.connections.records.get(slot).is_some_and(Record::is_open) {
-                self.run(app, now, slot, Event::Draining.into());
+            match self.connections.records.get(slot) {
+                Some(record) if record.is_open() => {
+                    self.run(app, now, slot, Event::Draining.into());
+                }
+                Some(Record { state: State::Connecting, .. }) => {
+                    self.give_up(app, now, slot, DialError::Shutdown);
+                }
+                _ => {}
             }
         }
     }
@@ -124,11 +130,13 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     where
         H: Handler<Conn = C>,
     {
+        self.connections.draining = true;
         let mut from = 0;
         while let Some(slot) = self.connections.records.next_occupied(from) {
             from = slot + 1;
             match self.connections.records.get(slot).map(|record| record.state) {
                 None | Some(State::Gone) => {}
+                Some(State::Connecting) => self.give_up(app, now, slot, DialError::Shutdown),
                 Some(State::Lingering) => self.cut_off(slot),
                 Some(_) => self.end(app, now, slot, End::Shutdown),
             }

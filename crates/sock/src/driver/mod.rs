@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod closing;
+mod dialling;
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -82,6 +83,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     {
         match self.connections.records.get(slot).map(|record| record.state) {
             None | Some(State::Gone) => {}
+            Some(State::Connecting) => self.connecting(app, now, slot, &happening),
             Some(State::Lingering) => self.lingers(slot, &happening),
             Some(_) => self.run(app, now, slot, happening),
         }

@@ -189,6 +189,7 @@ impl<H: Handler> Engine<H> for Epoll<H::Conn> {
             self.doors.pause(now);
         }
         work += self.accept(app, now);
+        work += self.driver.dial(app, now);
         self.count_memory();
         Ok(work)
     }

@@ -272,6 +272,7 @@ impl<H: Handler> Engine<H> for Uring<H::Conn> {
         if self.doors.resumes(now) {
             self.open_doors();
         }
+        work += self.driver.dial(app, now);
         self.count_memory();
         self.driver.network.broken.take().map_or(Ok(work), Err)
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use app::{Counters, Cx, End, Engine, Handler, Out, Refusal, Step};
+use app::{Counters, Cx, Dial, DialError, End, Engine, Handler, Out, Refusal, Role, Step};
 use base::{ConnId, Instant};
 use sock::{Alarm, Config, Epoll, ListenOptions, Listener, LocalAddress, SetupError, Uring};
 
@@ -36,12 +36,31 @@ pub struct Scripted {
     open: HashMap<ConnId, ()>,
     ends: Sender<End>,
     farewell: &'static [u8],
+    /// Connections to be opened.
+    dials: Receiver<Dial<Conn>>,
+    /// How many of them the engine took and has not answered for.
+    opening: usize,
+    undialled: Sender<(Conn, DialError)>,
 }
 
 impl Handler for Scripted {
     type Conn = Conn;
 
+    fn dial(&mut self, _: Instant) -> Option<Dial<Conn>> {
+        let dial = self.dials.try_recv().ok()?;
+        self.opening += 1;
+        Some(dial)
+    }
+
+    fn undialled(&mut self, _: Instant, conn: Conn, why: DialError) {
+        self.opening = self.opening.checked_sub(1).expect("answered twice");
+        let _ = self.undialled.send((conn, why));
+    }
+
     fn open(&mut self, cx: &mut Cx<'_, Conn>) -> Step {
+        if cx.origin.role == Role::Opened {
+            self.opening = self.opening.checked_sub(1).expect("answered twice");
+        }
         assert!(self.open.insert(cx.id, ()).is_none(), "opened twice");
         (self.script)(On::Open, cx)
     }
@@ -141,6 +160,8 @@ enum Command {
 pub struct Server {
     pub counters: Arc<Counters>,
     pub ends: Receiver<End>,
+    pub undialled: Receiver<(Conn, DialError)>,
+    dials: Sender<Dial<Conn>>,
     addresses: Vec<LocalAddress>,
     control: Control,
 }
@@ -185,6 +206,18 @@ impl Server {
 
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// Has the engine open a connection.
+    pub fn dial(&self, dial: Dial<Conn>) {
+        self.dials.send(dial).unwrap();
+        self.control.alarm.ring();
+    }
+
+    /// Waits for the next connection that is not made and says why, and which it was.
+    pub fn next_undialled(&self) -> (u64, DialError) {
+        let (conn, why) = self.undialled.recv_timeout(PATIENCE).expect("every one was made");
+        (conn[0], why)
     }
 
     /// Waits for the next connection to end and says why.
@@ -300,11 +333,22 @@ fn start<E: TestEngine>(setup: Setup, script: Script) -> (Server, JoinHandle<usi
     let counters = Arc::new(Counters::default());
     let (commands, orders) = channel();
     let (ends_tx, ends) = channel();
-    let handler =
-        Scripted { script, open: HashMap::new(), ends: ends_tx, farewell: setup.farewell };
+    let (dials, dials_rx) = channel();
+    let (undialled_tx, undialled) = channel();
+    let handler = Scripted {
+        script,
+        open: HashMap::new(),
+        ends: ends_tx,
+        farewell: setup.farewell,
+        dials: dials_rx,
+        opening: 0,
+        undialled: undialled_tx,
+    };
     let server = Server {
         counters: counters.clone(),
         ends,
+        undialled,
+        dials,
         addresses,
         control: Control { commands, alarm: alarm.clone() },
     };
@@ -334,11 +378,11 @@ fn run<E: TestEngine>(
                     engine.shut_down(now, &mut handler);
                     assert_eq!(engine.connections(), 0);
                     assert_eq!(counters.connections.get(), 0);
-                    return handler.open.len();
+                    return handler.open.len() + handler.opening;
                 }
             }
         }
-        assert_eq!(engine.connections() as usize, handler.open.len());
+        assert_eq!(engine.connections() as usize, handler.open.len() + handler.opening);
         if work == 0 {
             engine.park(engine.deadline()).unwrap();
         }

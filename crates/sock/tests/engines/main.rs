@@ -6,6 +6,7 @@
 mod harness;
 
 mod closing;
+mod dialling;
 mod exchange;
 mod limits;
 mod output;
