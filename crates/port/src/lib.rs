@@ -18,6 +18,8 @@ mod fault;
 mod mem_port;
 mod trace;
 
+use core::net::IpAddr;
+
 use base::Instant;
 use mem::{Batch, Pool};
 
@@ -62,6 +64,45 @@ pub trait Port {
     fn deadline(&self) -> Option<Instant> {
         None
     }
+
+    /// Has the host find out where a neighbour is, where [`Caps::host_finds_neighbors`]. What it
+    /// finds comes as [`News`].
+    fn find(&mut self, _neighbor: IpAddr) {}
+
+    /// Something about the link that the host has learnt, if there is any that was not told yet.
+    fn news(&mut self) -> Option<News> {
+        None
+    }
+}
+
+/// What the host has learnt about the link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// Where a neighbour is.
+    Neighbor {
+        /// Its IP address.
+        address: IpAddr,
+        /// Its Ethernet address.
+        mac: [u8; 6],
+    },
+    /// The host has given this end an address, or taken one away.
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// Whether this end has it now.
+        present: bool,
+    },
+    /// The host has a route over this link, or has it no more.
+    Route {
+        /// Destinations that share the first `length` bits of this.
+        prefix: IpAddr,
+        /// How many bits.
+        length: u8,
+        /// The router; `None`: they are neighbours.
+        gateway: Option<IpAddr>,
+        /// Whether there is such a route now.
+        present: bool,
+    },
 }
 
 /// What a port can do.
@@ -72,12 +113,23 @@ pub struct Caps {
     /// Whether frames that arrive carry right TCP and UDP checksums or none worth looking at,
     /// because the port has looked.
     pub checksums_verified: bool,
+    /// Whether frames may come from this very machine, whose kernel leaves the TCP checksum to a
+    /// device that is not there: they carry the sum of the pseudo-header alone.
+    pub checksums_partial: bool,
     /// Whether the port fills in the TCP or UDP checksum of frames sent, so that it need not be.
     pub checksums_filled: bool,
+    /// Whether the host finds neighbours, and answers those that look for us. Where it does, a
+    /// frame's sender is taken to be the way back, and nothing is asked.
+    pub host_finds_neighbors: bool,
 }
 
 impl Caps {
     /// An Ethernet link that does nothing for its users.
-    pub const ETHERNET: Self =
-        Self { mtu: 1500, checksums_verified: false, checksums_filled: false };
+    pub const ETHERNET: Self = Self {
+        mtu: 1500,
+        checksums_verified: false,
+        checksums_partial: false,
+        checksums_filled: false,
+        host_finds_neighbors: false,
+    };
 }

@@ -50,6 +50,13 @@ impl<'a> View<'a> {
         pseudo.bytes(self.header).bytes(self.options).bytes(self.payload).verifies()
     }
 
+    /// Whether the checksum field holds the sum of the pseudo-header and nothing else: what a host
+    /// writes there that leaves the checksum to its network device.
+    #[must_use]
+    pub const fn is_left_to_device(&self, pseudo: Sum) -> bool {
+        u16_at(self.header, 16) == !pseudo.finish()
+    }
+
     /// The sender's port.
     #[must_use]
     pub const fn source_port(&self) -> u16 {

@@ -11,6 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mem", &["base"]),
     ("tcp", &["base", "mem", "wire"]),
     ("port", &["base", "mem", "wire"]),
+    ("port-xdp", &["base", "mem", "port"]),
     ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
     ("sock", &["app", "base", "mem"]),
     ("shard", &["app", "base", "mem", "sock", "stack"]),

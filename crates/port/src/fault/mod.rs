@@ -8,10 +8,12 @@ use alloc::collections::BinaryHeap;
 use core::cmp::{Ordering, Reverse};
 use core::time::Duration;
 
+use core::net::IpAddr;
+
 use base::{Instant, Prng};
 use mem::{Batch, Frame, Pool};
 
-use crate::{Caps, Port};
+use crate::{Caps, News, Port};
 
 /// How bad a link is, in the direction towards whoever receives. Chances are in parts per million
 /// of frames.
@@ -171,6 +173,14 @@ impl<P: Port> Port for Faulty<P> {
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
         let first = [until, self.deadline()].into_iter().flatten().min();
         self.inner.wait(first)
+    }
+
+    fn find(&mut self, neighbor: IpAddr) {
+        self.inner.find(neighbor);
+    }
+
+    fn news(&mut self) -> Option<News> {
+        self.inner.news()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -8,10 +8,12 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use core::net::IpAddr;
+
 use base::Instant;
 use mem::{Batch, Pool};
 
-use crate::{Caps, Port};
+use crate::{Caps, News, Port};
 use pcapng::Direction;
 
 /// A port around another that hands a pcapng capture of it to `sink`, piece by piece. Slower than
@@ -80,6 +82,14 @@ impl<P: Port, S: FnMut(&[u8])> Port for Tracer<P, S> {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
         self.inner.wait(until)
+    }
+
+    fn find(&mut self, neighbor: IpAddr) {
+        self.inner.find(neighbor);
+    }
+
+    fn news(&mut self) -> Option<News> {
+        self.inner.news()
     }
 
     fn deadline(&self) -> Option<Instant> {

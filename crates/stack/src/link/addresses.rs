@@ -1,5 +1,5 @@
-//! The addresses of this end. Invariant: an address's index is its place in the configuration, which
-//! records of connections hold.
+//! The addresses of this end. Invariant: an index, which records of connections hold, stands for one
+//! address for ever, also when this end has lost it.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,8 +22,30 @@ impl Addresses {
         Self { by_index, by_address }
     }
 
+    /// From now on this end has an address; past the 65,536th it does not.
+    pub(crate) fn add(&mut self, address: IpAddr) {
+        let Err(place) = self.place(address) else { return };
+        let held = self.by_index.iter().position(|&held| held == address);
+        let Ok(index) = u16::try_from(held.unwrap_or(self.by_index.len())) else { return };
+        if held.is_none() {
+            self.by_index.push(address);
+        }
+        self.by_address.insert(place, (address, index));
+    }
+
+    /// From now on this end does not have it.
+    pub(crate) fn remove(&mut self, address: IpAddr) {
+        if let Ok(place) = self.place(address) {
+            self.by_address.remove(place);
+        }
+    }
+
+    fn place(&self, address: IpAddr) -> Result<usize, usize> {
+        self.by_address.binary_search_by_key(&address, |(held, _)| *held)
+    }
+
     pub(crate) fn index(&self, address: IpAddr) -> Option<u16> {
-        let place = self.by_address.binary_search_by_key(&address, |(held, _)| *held).ok()?;
+        let place = self.place(address).ok()?;
         Some(self.by_address[place].1)
     }
 
@@ -52,7 +74,7 @@ impl Addresses {
 
     /// One address as such a run; empty when it is none of this end's.
     pub(crate) fn only(&self, address: IpAddr) -> core::ops::Range<u32> {
-        match self.by_address.binary_search_by_key(&address, |(held, _)| *held) {
+        match self.place(address) {
             // At most 65,536.
             Ok(place) => place as u32..place as u32 + 1,
             Err(_) => 0..0,

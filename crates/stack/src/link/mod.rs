@@ -19,10 +19,10 @@ use core::net::IpAddr;
 
 use base::Instant;
 use mem::{Arena, Batch, Frame, Pool, ReserveError};
-use port::{Caps, Port};
+use port::{Caps, News, Port};
 use wire::ethernet::Mac;
 
-use crate::{Config, Drops};
+use crate::{Config, Drops, Route};
 pub(crate) use addresses::Addresses;
 pub(crate) use control::{Complaint, Trouble};
 use neighbors::Neighbors;
@@ -49,6 +49,8 @@ pub(crate) struct Link<P: Port> {
     packets: u64,
     /// The time now.
     now: Instant,
+    /// Whose segment is being answered, and the station it came from.
+    answering: Option<(IpAddr, Mac)>,
     /// What the port said when it failed.
     failure: Option<P::Error>,
     drops: Arc<Drops>,
@@ -73,6 +75,7 @@ impl<P: Port> Link<P> {
             out: Batch::new(),
             packets: 0,
             now: Instant::ZERO,
+            answering: None,
             failure: None,
             drops,
         })
@@ -100,6 +103,61 @@ impl<P: Port> Link<P> {
         let received = self.port.rx(self.now, pool, into);
         self.packets += (into.len() - held) as u64;
         self.note(received);
+        while let Some(news) = self.port.news() {
+            self.hear(news);
+        }
+    }
+
+    /// The host knows something new about the link.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Neighbor { address, mac } => self.learn(address, Mac(mac), true),
+            News::Address { address, present: true } => self.addresses.add(address),
+            News::Address { address, present: false } => self.addresses.remove(address),
+            News::Route { prefix, length, gateway, present } => {
+                self.routes.set(Route { prefix, length, gateway }, present);
+            }
+        }
+    }
+
+    /// From here on `frame`, a segment of `remote`, is being dealt with. Where the host finds the
+    /// neighbours, an answer goes back to the station that it came from.
+    pub(crate) fn begin_answer(&mut self, remote: IpAddr, frame: &[u8]) {
+        if self.caps.host_finds_neighbors
+            && let Some(&[_, _, _, _, _, _, a, b, c, d, e, f]) = frame.first_chunk()
+        {
+            self.answering = Some((remote, Mac([a, b, c, d, e, f])));
+        }
+    }
+
+    /// What is sent from here on answers nothing.
+    pub(crate) const fn end_answer(&mut self) {
+        self.answering = None;
+    }
+
+    /// Remembers where the segment came from that is being dealt with: its sender has shown that
+    /// it can be reached that way.
+    pub(crate) fn keep_way_back(&mut self) {
+        if let Some((remote, mac)) = self.answering
+            && let Some(next_hop) = self.routes.next_hop(remote)
+        {
+            self.learn(next_hop, mac, true);
+        }
+    }
+
+    /// Where a packet goes next; `None` when that is not known yet, and has been asked.
+    fn station(&mut self, destination: IpAddr, next_hop: IpAddr) -> Option<Mac> {
+        if let Some((remote, mac)) = self.answering
+            && remote == destination
+        {
+            return Some(mac);
+        }
+        let known = self.neighbors.look_up(next_hop, self.now);
+        if known.ask {
+            self.drop_expired();
+            self.ask(next_hop);
+        }
+        known.mac
     }
 
     /// Whether a packet can be sent now: a buffer is free, and the batch has room, after the port

@@ -61,21 +61,17 @@ impl<P: Port> Link<P> {
         let Ok(payload_length) = u16::try_from(length) else {
             return self.drops.count(Reason::TooLong);
         };
-        let known = self.neighbors.look_up(next_hop, self.now);
-        if known.ask {
-            self.drop_expired();
-            self.ask(next_hop);
-        }
+        let station = self.station(destination, next_hop);
         let (kind, head) = match source {
             IpAddr::V4(_) => (EtherType::IPV4, ipv4::HEADER_LENGTH),
             IpAddr::V6(_) => (EtherType::IPV6, ipv6::HEADER_LENGTH),
         };
-        let built = self.build(known.mac.unwrap_or_default(), kind, head + length, |packet| {
+        let built = self.build(station.unwrap_or_default(), kind, head + length, |packet| {
             let Some((header, body)) = packet.split_at_mut_checked(head) else { return false };
             emit_ip((source, destination), protocol, ecn, payload_length, header) && emit(body)
         });
         let Some(frame) = built else { return };
-        if known.mac.is_some() {
+        if station.is_some() {
             self.push(frame);
         } else if let Some(unheld) = self.neighbors.hold(next_hop, frame, self.now) {
             self.drop_held(unheld);
@@ -148,7 +144,10 @@ impl<P: Port> Link<P> {
         Some(frame)
     }
 
-    fn ask(&mut self, target: IpAddr) {
+    pub(super) fn ask(&mut self, target: IpAddr) {
+        if self.caps.host_finds_neighbors {
+            return self.port.find(target);
+        }
         match target {
             IpAddr::V4(target) => self.ask_arp(target),
             IpAddr::V6(target) => self.ask_ndisc(target),

@@ -142,7 +142,11 @@ impl<P: Port> Link<P> {
         ecn: Ecn,
     ) -> Result<Packet, Reason> {
         let segment = tcp::View::new(bytes)?;
-        if !self.caps.checksums_verified && !segment.verifies(pseudo) {
+        let caps = &self.caps;
+        let accepted = caps.checksums_verified
+            || caps.checksums_partial && segment.is_left_to_device(pseudo)
+            || segment.verifies(pseudo);
+        if !accepted {
             return Err(Reason::Checksum);
         }
         let payload = offset(frame, segment.payload());

@@ -14,6 +14,16 @@ impl Routes {
         Self(sorted)
     }
 
+    /// Adds a route, or takes it away. The gateway of one that is there already is changed.
+    pub(super) fn set(&mut self, route: Route, present: bool) {
+        let is_other = |held: &Route| (held.prefix, held.length) != (route.prefix, route.length);
+        self.0.retain(|held| is_other(held) || !present && held.gateway != route.gateway);
+        if present {
+            let place = self.0.partition_point(|held| held.length > route.length);
+            self.0.insert(place, route);
+        }
+    }
+
     /// The neighbour to send a packet for `destination` to: itself on the link, or a gateway.
     /// `None` without a route.
     pub(super) fn next_hop(&self, destination: IpAddr) -> Option<IpAddr> {

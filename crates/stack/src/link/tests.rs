@@ -8,7 +8,7 @@ use std::vec;
 
 use base::{Instant, Limits, SipKey};
 use mem::{Arena, Batch, Pool};
-use port::{Caps, MemPort, Port};
+use port::{Caps, MemPort, News, Port};
 use wire::ethernet::{self, EtherType, Mac};
 use wire::protocol::{self, Ecn};
 use wire::{arp, icmpv4, icmpv6, ipv4, ipv6, ndisc};
@@ -35,6 +35,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Caps::ETHERNET)
+    }
+
+    fn with(caps: Caps) -> Self {
         let route = |prefix: IpAddr, length, gateway| Route { prefix, length, gateway };
         let config = Config {
             shard: 0,
@@ -57,7 +61,7 @@ impl Bench {
                 cookies: tcp::Key([5, 6]),
             },
         };
-        let (port, wire) = MemPort::pair(1 << 16, Caps::ETHERNET).unwrap();
+        let (port, wire) = MemPort::pair(1 << 16, caps).unwrap();
         let drops = Arc::new(Drops::default());
         let link = Link::new_in(&mut Arena::separate(), port, &config, Arc::clone(&drops)).unwrap();
         let (pool, now) = (Pool::new(200, 2048).unwrap(), Instant::from_millis(500_000));
@@ -315,4 +319,94 @@ fn damaged_fragmented_and_foreign_packets_are_counted_and_dropped() {
     }
     let reasons = [Reason::Checksum, Reason::Fragment, Reason::NotForUs, Reason::Malformed];
     assert_eq!(reasons.map(|reason| bench.drops.get(reason)), [1; 4]);
+}
+
+/// A segment of the peer's in its frame, with this in its checksum field.
+fn segment(checksum: impl FnOnce(wire::checksum::Sum, &[u8]) -> u16) -> Vec<u8> {
+    let header = wire::tcp::Repr { source_port: 5, destination_port: 80, ..Default::default() };
+    let mut segment = vec![0; 20];
+    header.emit(&mut segment).unwrap();
+    let pseudo = wire::checksum::Sum::pseudo_v4(PEER, OWN, protocol::TCP, 20);
+    let checksum = checksum(pseudo, &segment);
+    segment[16..18].copy_from_slice(&checksum.to_be_bytes());
+    let ip = ipv4::Repr {
+        source: PEER,
+        destination: OWN,
+        protocol: protocol::TCP,
+        time_to_live: 64,
+        dscp: 0,
+        ecn: Ecn::NotCapable,
+        identification: 0,
+        dont_fragment: true,
+        payload_length: 20,
+    };
+    let mut packet = vec![0; 20];
+    ip.emit(&mut packet).unwrap();
+    packet.extend(segment);
+    frame(OWN_MAC, EtherType::IPV4, &packet)
+}
+
+#[test]
+fn a_checksum_left_to_a_device_is_taken_only_from_ports_that_say_so() {
+    let left = segment(|pseudo, _| !pseudo.finish());
+    let right = segment(|pseudo, segment| pseudo.bytes(segment).finish());
+    let wrong = segment(|pseudo, segment| pseudo.bytes(segment).finish() ^ 1);
+    let partial = Caps { checksums_partial: true, ..Caps::ETHERNET };
+    for (caps, taken) in [(Caps::ETHERNET, [false, true, false]), (partial, [true, true, false])] {
+        let bench = Bench::with(caps);
+        let parsed = [&left, &right, &wrong].map(|frame| bench.link.parse(frame).is_ok());
+        assert_eq!(parsed, taken, "{caps:?}");
+    }
+}
+
+#[test]
+fn where_the_host_finds_neighbors_answers_go_back_where_the_question_came_from() {
+    let mut bench = Bench::with(Caps { host_finds_neighbors: true, ..Caps::ETHERNET });
+    let to = |frame: &Vec<u8>| Mac(*frame.first_chunk::<6>().unwrap());
+    // The host is asked, and no frame tells of it.
+    bench.send_to(PEER);
+    assert!(bench.sent().is_empty());
+    let question = segment(|_, _| 0);
+    bench.link.begin_answer(PEER.into(), &question);
+    bench.send_to(PEER);
+    // For somebody else the station says nothing.
+    bench.send_to(Ipv4Addr::new(10, 0, 0, 77));
+    assert_eq!(bench.sent().iter().map(to).collect::<Vec<_>>(), [PEER_MAC]);
+    bench.link.end_answer();
+    bench.send_to(PEER);
+    assert!(bench.sent().is_empty());
+    bench.link.hear(News::Neighbor { address: PEER.into(), mac: PEER_MAC.0 });
+    assert_eq!(bench.sent().iter().map(to).collect::<Vec<_>>(), [PEER_MAC; 2]);
+}
+
+#[test]
+fn addresses_and_routes_come_and_go_with_the_host() {
+    let mut bench = Bench::new();
+    let (address, elsewhere) = (Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 9, 0, 1));
+    let news = |present| News::Address { address: address.into(), present };
+    let index = |bench: &Bench| bench.link.addresses.index(address.into());
+    assert_eq!(index(&bench), None);
+    bench.link.hear(news(true));
+    let added = index(&bench).unwrap();
+    bench.link.hear(news(false));
+    assert_eq!((index(&bench), bench.link.addresses.get(added)), (None, address.into()));
+    bench.link.hear(news(true));
+    assert_eq!(index(&bench), Some(added));
+
+    let route = |gateway: Option<Ipv4Addr>, present| News::Route {
+        prefix: Ipv4Addr::new(10, 9, 0, 0).into(),
+        length: 16,
+        gateway: gateway.map(IpAddr::from),
+        present,
+    };
+    let next_hop = |bench: &Bench| bench.link.routes.next_hop(elsewhere.into());
+    assert_eq!(next_hop(&bench), Some(ROUTER.into()));
+    bench.link.hear(route(None, true));
+    assert_eq!(next_hop(&bench), Some(elsewhere.into()));
+    bench.link.hear(route(Some(PEER), true));
+    // That of the one before, which is gone already.
+    bench.link.hear(route(None, false));
+    assert_eq!(next_hop(&bench), Some(PEER.into()));
+    bench.link.hear(route(Some(PEER), false));
+    assert_eq!(next_hop(&bench), Some(ROUTER.into()));
 }

@@ -51,7 +51,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
             let data = arrivals.data(frame);
             match parsed {
-                Parsed::Segment(segment, hash) => self.segment(app, segment, *hash, data),
+                Parsed::Segment(segment, hash) => {
+                    self.link.begin_answer(segment.remote, data);
+                    self.segment(app, segment, *hash, data);
+                }
                 Parsed::Control(control) => {
                     if let Some(complaint) = self.link.control(control, data) {
                         self.complaint(app, &complaint);
@@ -60,6 +63,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 Parsed::Dropped => {}
             }
         }
+        self.link.end_answer();
     }
 
     fn parse(&self, arrivals: &Pool, frame: &Frame) -> Parsed {
@@ -225,6 +229,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let facts = &mut working.facts;
         if events.any(Events::ESTABLISHED) {
             facts.established = true;
+            self.link.keep_way_back();
             if working.tcp.opened() {
                 // It ran for the connection to be established.
                 working.timer = None;

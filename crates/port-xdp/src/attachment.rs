@@ -1,0 +1,184 @@
+//! An interface in use: [`Attachment`]. Invariant: the program is attached only once every socket is
+//! in place, and every address and port that it takes from the kernel is kept from the kernel's own
+//! programs.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::bpf::{Filter, Link};
+use crate::guard::Guard;
+use crate::socket::Socket;
+use crate::{Error, Interface, Mode, XdpPort};
+
+/// Bytes of an Ethernet header with a tag.
+const ETHERNET: usize = 18;
+
+/// What is wanted of an interface.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Addresses and ports that are taken from the kernel. An unspecified address (`0.0.0.0`,
+    /// `::`) stands for each of the interface's addresses of that family, now and later.
+    pub listeners: Vec<SocketAddr>,
+    /// Addresses that connections are opened from, with the ports for that. The kernel has to have
+    /// no use of its own for them.
+    pub clients: Vec<(IpAddr, RangeInclusive<u16>)>,
+    /// Where the program has to run; `None`: in the driver if it can.
+    pub mode: Option<Mode>,
+    /// How many ports the interface's queues are divided among: at most as many as it has queues.
+    pub shards: u16,
+}
+
+/// An interface that frames are taken from. What keeps it attached are the ports.
+#[derive(Debug)]
+pub struct Attachment {
+    shared: Arc<Shared>,
+    ports: Vec<XdpPort>,
+}
+
+/// What all ports of an interface hold together: the last one detaches.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    link: Link,
+    taken: Mutex<Taken>,
+}
+
+/// What is taken from the kernel.
+#[derive(Debug)]
+struct Taken {
+    filter: Filter,
+    guard: Guard,
+    listeners: Vec<SocketAddr>,
+    scope: u32,
+}
+
+impl Attachment {
+    /// Attaches to an interface.
+    ///
+    /// # Errors
+    /// [`Error`] says what is in the way, and what to do about it. Nothing is attached then.
+    pub fn new(interface: &Interface, options: &Options) -> Result<Self, Error> {
+        let queues = interface.queues;
+        let shards = u32::from(options.shards.max(1));
+        if shards > queues {
+            return Err(Error::TooFewQueues { interface: interface.name.clone(), queues });
+        }
+        let taken = Taken::new(interface, options)?;
+        let mut parts: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
+        for queue in 0..queues {
+            let socket = Socket::open(interface, queue, ETHERNET)?;
+            taken.filter.set_socket(queue, socket.as_fd()).map_err(table)?;
+            parts[(queue % shards) as usize].push(socket);
+        }
+        let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
+        let shared = Arc::new(Shared { link, taken: Mutex::new(taken) });
+        let port = |sockets| XdpPort::new(interface, sockets, Arc::clone(&shared));
+        let ports: io::Result<_> = parts.into_iter().map(port).collect();
+        let ports = ports.map_err(|error| Error::System { what: "a descriptor", error })?;
+        Ok(Self { shared, ports })
+    }
+
+    /// Where the program runs.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.shared.link.mode
+    }
+
+    /// Whether the driver works in the packet buffers themselves.
+    #[must_use]
+    pub fn is_zero_copy(&self) -> bool {
+        self.ports.iter().all(XdpPort::is_zero_copy)
+    }
+
+    /// The ports, one for each shard.
+    #[must_use]
+    pub fn into_ports(self) -> Vec<XdpPort> {
+        self.ports
+    }
+}
+
+impl Shared {
+    /// The interface has got an address, or lost it. Every port may say so.
+    pub fn address_changed(&self, address: IpAddr, present: bool) {
+        let mut taken = self.taken();
+        // What cannot be had is left to the kernel, as it was.
+        let _ = if present { taken.take(address) } else { taken.leave(address) };
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // A panic leaves the tables as they are, and they stand for themselves.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn new(interface: &Interface, options: &Options) -> Result<Self, Error> {
+        let mut taken = Self {
+            filter: Filter::load()?,
+            guard: Guard::default(),
+            listeners: options.listeners.clone(),
+            scope: interface.index,
+        };
+        for &address in &interface.addresses {
+            taken.take(address)?;
+        }
+        for (address, ports) in &options.clients {
+            taken.filter.add_client(*address, ports).map_err(table)?;
+        }
+        if taken.guard.is_empty() && options.clients.is_empty() {
+            return Err(Error::NoAddress { interface: interface.name.clone() });
+        }
+        Ok(taken)
+    }
+
+    /// Takes what is listened on at an address of the interface.
+    fn take(&mut self, address: IpAddr) -> Result<(), Error> {
+        for at in of(&self.listeners, address) {
+            self.guard.keep(at, self.scope)?;
+            self.filter.add_listener(at).map_err(table)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves it to the kernel.
+    fn leave(&mut self, address: IpAddr) -> Result<(), Error> {
+        for at in of(&self.listeners, address) {
+            self.filter.remove_listener(at).map_err(table)?;
+        }
+        self.guard.release(address);
+        Ok(())
+    }
+}
+
+/// What is listened on at an address.
+fn of(listeners: &[SocketAddr], address: IpAddr) -> Vec<SocketAddr> {
+    let is_meant = |listener: &&SocketAddr| {
+        let ip = listener.ip();
+        ip == address || ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4()
+    };
+    let at = |listener: &SocketAddr| SocketAddr::new(address, listener.port());
+    listeners.iter().filter(is_meant).map(at).collect()
+}
+
+fn table(error: io::Error) -> Error {
+    Error::System { what: "a table of the XDP program could not be changed", error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    #[test]
+    fn an_unspecified_address_means_each_of_its_family() {
+        let listeners = ["0.0.0.0:80", "192.0.2.1:81", "[::]:82"].map(|at| at.parse().unwrap());
+        let ports = |address: &str| {
+            let at = of(&listeners, address.parse().unwrap());
+            at.iter().map(std::net::SocketAddr::port).collect::<Vec<_>>()
+        };
+        assert_eq!(ports("192.0.2.1"), [80, 81]);
+        assert_eq!(ports("192.0.2.2"), [80]);
+        assert_eq!(ports("2001:db8::1"), [82]);
+    }
+}

@@ -1,0 +1,168 @@
+//! What is ours of the frames that arrive: the XDP program. Invariant: it gives to us TCP segments
+//! that are not fragments, for an address and port that we listen on or an address and port that we
+//! open connections from; everything else goes on to the kernel, untouched.
+
+use std::os::fd::BorrowedFd;
+
+use super::assembler::Register::{R0, R1, R2, R3, R6, R7, R8, R9, R10};
+use super::assembler::{Assembler, Label, Operation, Size, When};
+
+/// Goes on to the kernel.
+pub(super) const XDP_PASS: i32 = 2;
+
+/// Helpers, by their numbers.
+const MAP_LOOKUP: i32 = 1;
+const REDIRECT_MAP: i32 = 51;
+
+/// Where the fields of `struct xdp_md` are.
+const DATA: i16 = 0;
+const DATA_END: i16 = 4;
+const QUEUE: i16 = 16;
+
+/// On the stack: the destination, an address as an IPv6 one and behind it a port, as the
+/// tables have them.
+const ADDRESS: i16 = -24;
+const PORT: i16 = -8;
+
+const ETHERNET: i32 = 14;
+const TAG: i32 = 4;
+const IPV4_MIN: i32 = 20;
+const IPV6: i32 = 40;
+/// The part of a TCP header that has to be there: with less it is nobody's segment.
+const TCP_MIN: i32 = 20;
+const PROTOCOL_TCP: i32 = 6;
+
+/// The maps that the program looks into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Maps<'a> {
+    /// Addresses and ports listened on: 16 bytes (IPv4 mapped, RFC 4291 section 2.5.5.2), and the
+    /// port in network order, padded to four.
+    pub listeners: BorrowedFd<'a>,
+    /// The first and the last port that connections are opened from, by address: two bytes each.
+    pub clients: BorrowedFd<'a>,
+    /// The socket of each queue.
+    pub sockets: BorrowedFd<'a>,
+}
+
+/// A constant as it is loaded from the frame in one piece.
+const fn network(value: u16) -> i32 {
+    value.to_be() as i32
+}
+
+/// The program. `otherwise` is what becomes of a frame of ours at a queue without a socket.
+pub(super) fn assemble(maps: Maps<'_>, otherwise: i32) -> Vec<u64> {
+    let mut code = Assembler::default();
+    let pass = code.label();
+    let segment = code.label();
+    let ipv6 = code.label();
+    code.set(R6, R1);
+    code.load(Size::U32, R9, R6, DATA);
+    code.load(Size::U32, R8, R6, DATA_END);
+    ethernet(&mut code, ipv6, pass);
+    ipv4(&mut code, pass);
+    code.jump(segment);
+    code.place(ipv6);
+    ip6(&mut code, pass);
+    code.place(segment);
+    redirect(&mut code, maps, otherwise, pass);
+    code.place(pass);
+    code.set(R0, XDP_PASS);
+    code.exit();
+    code.finish()
+}
+
+/// Jumps to `pass` unless `bytes` from R9 on are in the frame. R8 is the frame's end.
+fn require(code: &mut Assembler, bytes: i32, pass: Label) {
+    code.set(R2, R9);
+    code.operate(Operation::Add, R2, bytes);
+    code.jump_if(R2, When::Greater, R8, pass);
+}
+
+/// Leaves R9 at the IP header. A frame with a tag for another VLAN is another interface's.
+fn ethernet(code: &mut Assembler, ipv6: Label, pass: Label) {
+    require(code, ETHERNET, pass);
+    code.load(Size::U16, R3, R9, 12);
+    code.operate(Operation::Add, R9, ETHERNET);
+    let untagged = code.label();
+    code.jump_if(R3, When::NotEqual, network(0x8100), untagged);
+    require(code, TAG, pass);
+    code.load(Size::U16, R2, R9, 0);
+    code.operate(Operation::And, R2, network(0x0fff));
+    code.jump_if(R2, When::NotEqual, 0, pass);
+    code.load(Size::U16, R3, R9, 2);
+    code.operate(Operation::Add, R9, TAG);
+    code.place(untagged);
+    code.jump_if(R3, When::Equal, network(0x86dd), ipv6);
+    code.jump_if(R3, When::NotEqual, network(0x0800), pass);
+}
+
+/// Leaves R9 at the TCP header and the destination on the stack.
+fn ipv4(code: &mut Assembler, pass: Label) {
+    require(code, IPV4_MIN, pass);
+    code.load(Size::U8, R3, R9, 0);
+    code.set(R2, R3);
+    code.operate(Operation::ShiftRight, R2, 4);
+    code.jump_if(R2, When::NotEqual, 4, pass);
+    code.load(Size::U8, R2, R9, 9);
+    code.jump_if(R2, When::NotEqual, PROTOCOL_TCP, pass);
+    // More fragments, or not the first one.
+    code.load(Size::U16, R2, R9, 6);
+    code.operate(Operation::And, R2, network(0x3fff));
+    code.jump_if(R2, When::NotEqual, 0, pass);
+    code.load(Size::U32, R2, R9, 16);
+    code.store_constant(Size::U64, R10, ADDRESS, 0);
+    code.store_constant(Size::U32, R10, ADDRESS + 8, 0xffff_u32.to_be() as i32);
+    code.store(Size::U32, R10, ADDRESS + 12, R2);
+    // The header's length in words; options are skipped.
+    code.operate(Operation::And, R3, 0x0f);
+    code.jump_if(R3, When::Less, IPV4_MIN / 4, pass);
+    code.operate(Operation::ShiftLeft, R3, 2);
+    code.operate(Operation::Add, R9, R3);
+}
+
+/// Leaves R9 at the TCP header and the destination on the stack. What has extension headers is left
+/// to the kernel.
+fn ip6(code: &mut Assembler, pass: Label) {
+    require(code, IPV6, pass);
+    code.load(Size::U8, R2, R9, 6);
+    code.jump_if(R2, When::NotEqual, PROTOCOL_TCP, pass);
+    for word in [0, 4, 8, 12] {
+        // In words: the header lies at an odd multiple of two bytes.
+        code.load(Size::U32, R2, R9, 24 + word);
+        code.store(Size::U32, R10, ADDRESS + word, R2);
+    }
+    code.operate(Operation::Add, R9, IPV6);
+}
+
+/// Looks the destination up and gives the frame to the queue's socket, or to the kernel where the
+/// queue has none: `otherwise`.
+fn redirect(code: &mut Assembler, maps: Maps<'_>, otherwise: i32, pass: Label) {
+    require(code, TCP_MIN, pass);
+    code.load(Size::U16, R7, R9, 2);
+    code.store_constant(Size::U32, R10, PORT, 0);
+    code.store(Size::U16, R10, PORT, R7);
+    let ours = code.label();
+    look_up(code, maps.listeners);
+    code.jump_if(R0, When::NotEqual, 0, ours);
+    look_up(code, maps.clients);
+    code.jump_if(R0, When::Equal, 0, pass);
+    code.network_u16(R7);
+    code.load(Size::U16, R2, R0, 0);
+    code.jump_if(R7, When::Less, R2, pass);
+    code.load(Size::U16, R2, R0, 2);
+    code.jump_if(R7, When::Greater, R2, pass);
+    code.place(ours);
+    code.load_map(R1, maps.sockets);
+    code.load(Size::U32, R2, R6, QUEUE);
+    code.set(R3, otherwise);
+    code.call(REDIRECT_MAP);
+    code.exit();
+}
+
+/// Looks up what is on the stack.
+fn look_up(code: &mut Assembler, map: BorrowedFd<'_>) {
+    code.load_map(R1, map);
+    code.set(R2, R10);
+    code.operate(Operation::Add, R2, i32::from(ADDRESS));
+    code.call(MAP_LOOKUP);
+}

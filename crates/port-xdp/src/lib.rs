@@ -1,0 +1,34 @@
+//! Frames of a real interface, shared with the kernel: AF_XDP.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `interface`, `netlink` | what the kernel knows: addresses, routes, neighbours, and what changes |
+//! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
+//! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
+//! | `guard` | keeps our ports from the machine's other programs |
+//! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |
+//!
+//! Invariant: only TCP segments for addresses and ports that were asked for are taken from the
+//! kernel, and nothing of it outlives the process: program, sockets and kept ports are descriptors.
+
+mod attachment;
+mod bell;
+mod bpf;
+mod checksum;
+mod error;
+mod guard;
+mod interface;
+mod netlink;
+mod port;
+mod ring;
+mod socket;
+mod umem;
+
+pub use attachment::{Attachment, Options};
+pub use bell::Bell;
+pub use bpf::Mode;
+pub use error::Error;
+pub use interface::Interface;
+pub use netlink::Route;
+pub use port::XdpPort;
+pub use socket::Counted;

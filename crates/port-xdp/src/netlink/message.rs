@@ -1,0 +1,293 @@
+//! Messages of rtnetlink(7), read and written. Invariant: a field that is missing, cut short or of
+//! an unknown kind makes its message be passed over, never misread.
+
+use std::net::IpAddr;
+
+/// Kinds of messages.
+pub(super) const DONE: u16 = 3;
+pub(super) const ERROR: u16 = 2;
+pub(super) const NEW_LINK: u16 = 16;
+pub(super) const GET_LINK: u16 = 18;
+pub(super) const NEW_ADDRESS: u16 = 20;
+pub(super) const DELETE_ADDRESS: u16 = 21;
+pub(super) const GET_ADDRESS: u16 = 22;
+pub(super) const NEW_ROUTE: u16 = 24;
+pub(super) const DELETE_ROUTE: u16 = 25;
+pub(super) const GET_ROUTE: u16 = 26;
+pub(super) const NEW_NEIGHBOR: u16 = 28;
+pub(super) const GET_NEIGHBOR: u16 = 30;
+
+/// `NLM_F_REQUEST`, `NLM_F_DUMP`, `NLM_F_CREATE`.
+const REQUEST: u16 = 1;
+const DUMP: u16 = 0x300;
+const CREATE: u16 = 0x400;
+
+const HEADER: usize = 16;
+const FAMILY_IPV4: u8 = libc::AF_INET as u8;
+const FAMILY_IPV6: u8 = libc::AF_INET6 as u8;
+
+/// What rtnetlink says of one thing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum News {
+    /// An interface, as it is now.
+    Link(Link),
+    /// An address was added or removed.
+    Address {
+        /// Of which interface.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+        /// Whether it is there now.
+        present: bool,
+    },
+    /// A route was added or removed.
+    Route {
+        /// Over which interface.
+        index: u32,
+        /// The route.
+        route: Route,
+        /// Whether it is there now.
+        present: bool,
+    },
+    /// What the kernel knows of a neighbour.
+    Neighbor {
+        /// On which interface.
+        index: u32,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// Its Ethernet address.
+        mac: [u8; 6],
+    },
+}
+
+/// An interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    /// The kernel's number for it.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// Bytes of its longest packet.
+    pub mtu: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// What kind of virtual interface it is, if it is one: "veth", "bridge".
+    pub kind: Option<String>,
+}
+
+/// A route over an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// Destinations that share the first `length` bits of this.
+    pub prefix: IpAddr,
+    /// How many bits.
+    pub length: u8,
+    /// The router; `None`: the destinations are neighbours.
+    pub gateway: Option<IpAddr>,
+}
+
+/// A request for everything of a kind.
+pub(super) fn dump(kind: u16) -> Vec<u8> {
+    // The family comes first in each kind's body and is zero, for all. The longest is a link's.
+    finish(kind, REQUEST | DUMP, &[0; 16])
+}
+
+/// A request to find out where a neighbour is, as if the kernel itself had a packet for it.
+pub(super) fn use_neighbor(index: u32, address: IpAddr) -> Vec<u8> {
+    /// `NTF_USE`.
+    const USE: u8 = 1;
+    let mut body = vec![family(address), 0, 0, 0];
+    body.extend(index.to_ne_bytes());
+    body.extend([0, 0, USE, 0]);
+    put_attribute(&mut body, 1, address);
+    finish(NEW_NEIGHBOR, REQUEST | CREATE, &body)
+}
+
+const fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => FAMILY_IPV4,
+        IpAddr::V6(_) => FAMILY_IPV6,
+    }
+}
+
+fn put_attribute(body: &mut Vec<u8>, kind: u16, address: IpAddr) {
+    let octets = match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    // 8 or 20.
+    body.extend((4 + octets.len() as u16).to_ne_bytes());
+    body.extend(kind.to_ne_bytes());
+    body.extend(octets);
+}
+
+fn finish(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    // Requests here are a few dozen bytes.
+    message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(body);
+    message
+}
+
+/// The messages in what one call received: kind and body.
+pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = u32_at(bytes, 0)? as usize;
+        let kind = u16_at(bytes, 4)?;
+        let body = bytes.get(HEADER..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, body))
+    })
+}
+
+/// What a message says. `None` when it is of no interest here.
+pub(super) fn parse(kind: u16, body: &[u8]) -> Option<News> {
+    match kind {
+        NEW_LINK => parse_link(body).map(News::Link),
+        NEW_ADDRESS | DELETE_ADDRESS => parse_address(body, kind == NEW_ADDRESS),
+        NEW_ROUTE | DELETE_ROUTE => parse_route(body, kind == NEW_ROUTE),
+        NEW_NEIGHBOR => parse_neighbor(body),
+        _ => None,
+    }
+}
+
+fn parse_link(body: &[u8]) -> Option<Link> {
+    const UP: u32 = 1;
+    let mut link = Link {
+        index: u32_at(body, 4)?,
+        name: String::new(),
+        mac: [0; 6],
+        mtu: 0,
+        up: u32_at(body, 8)? & UP != 0,
+        kind: None,
+    };
+    for (kind, value) in attributes(body.get(16..)?) {
+        match kind {
+            1 => link.mac = value.try_into().unwrap_or_default(),
+            3 => link.name = text(value),
+            4 => link.mtu = u32_at(value, 0)?,
+            // Nested: the first within says what kind.
+            18 => link.kind = attributes(value).find(|(kind, _)| *kind == 1).map(|(_, v)| text(v)),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn parse_address(body: &[u8], present: bool) -> Option<News> {
+    let (family, index) = (*body.first()?, u32_at(body, 4)?);
+    // Of a point-to-point link, 2 is this end's address; otherwise 1 is, or both are.
+    let (mut first, mut local) = (None, None);
+    for (kind, value) in attributes(body.get(8..)?) {
+        match kind {
+            1 => first = ip(family, value),
+            2 => local = ip(family, value),
+            _ => {}
+        }
+    }
+    Some(News::Address { index, address: local.or(first)?, present })
+}
+
+fn parse_route(body: &[u8], present: bool) -> Option<News> {
+    /// `RT_TABLE_MAIN` and `RTN_UNICAST`.
+    const MAIN: u8 = 254;
+    const UNICAST: u8 = 1;
+    let (family, length) = (*body.first()?, *body.get(1)?);
+    if *body.get(4)? != MAIN || *body.get(7)? != UNICAST {
+        return None;
+    }
+    let (mut prefix, mut gateway, mut index) = (unspecified(family)?, None, None);
+    for (kind, value) in attributes(body.get(12..)?) {
+        match kind {
+            1 => prefix = ip(family, value)?,
+            4 => index = u32_at(value, 0),
+            5 => gateway = ip(family, value),
+            _ => {}
+        }
+    }
+    Some(News::Route { index: index?, route: Route { prefix, length, gateway }, present })
+}
+
+fn parse_neighbor(body: &[u8]) -> Option<News> {
+    /// States in which the address may be used: reachable, stale, delay, probe, permanent.
+    const USABLE: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
+    let (family, index, state) = (*body.first()?, u32_at(body, 4)?, u16_at(body, 8)?);
+    if state & USABLE == 0 {
+        return None;
+    }
+    let (mut address, mut mac) = (None, None);
+    for (kind, value) in attributes(body.get(12..)?) {
+        match kind {
+            1 => address = ip(family, value),
+            2 => mac = value.try_into().ok(),
+            _ => {}
+        }
+    }
+    Some(News::Neighbor { index, address: address?, mac: mac? })
+}
+
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    /// The upper two bits say how the value is made up.
+    const KIND: u16 = 0x3fff;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(bytes, 0)?);
+        let kind = u16_at(bytes, 2)? & KIND;
+        let value = bytes.get(4..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match family {
+        FAMILY_IPV4 => Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?)),
+        FAMILY_IPV6 => Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?)),
+        _ => None,
+    }
+}
+
+fn unspecified(family: u8) -> Option<IpAddr> {
+    match family {
+        FAMILY_IPV4 => Some(IpAddr::from([0; 4])),
+        FAMILY_IPV6 => Some(IpAddr::from([0; 16])),
+        _ => None,
+    }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, dump, messages, parse, use_neighbor};
+
+    /// Whatever the kernel sends, or half of it, is read without a panic.
+    #[test]
+    fn cut_messages_are_passed_over() {
+        let whole = use_neighbor(7, [192, 0, 2, 1].into());
+        for end in 0..whole.len() {
+            assert_eq!(messages(&whole[..end]).count(), 0);
+        }
+        let (kind, body) = messages(&whole).next().unwrap();
+        assert_eq!((kind, messages(&dump(NEW_LINK)).count()), (NEW_NEIGHBOR, 1));
+        for end in 0..=body.len() {
+            for kind in [NEW_LINK, NEW_ROUTE, NEW_NEIGHBOR] {
+                let _ = parse(kind, &body[..end]);
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Asks the kernel about interfaces, addresses, routes and neighbours, and hears of changes:
+//! rtnetlink(7), [`Netlink`].
+
+mod message;
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+};
+
+pub(crate) use message::News;
+pub use message::Route;
+
+/// `RTMGRP_LINK`, `_NEIGH`, and `_IFADDR` and `_ROUTE` of both families.
+const GROUPS: u32 = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
+/// More than the kernel puts into one datagram of a dump.
+const DATAGRAM: usize = 64 << 10;
+
+/// What can be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Table {
+    Links,
+    Addresses,
+    Routes,
+    Neighbors,
+}
+
+/// A socket to the kernel's tables.
+#[derive(Debug)]
+pub(crate) struct Netlink {
+    descriptor: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Netlink {
+    /// A socket to ask with.
+    pub fn open() -> io::Result<Self> {
+        Self::with(SocketFlags::CLOEXEC, 0)
+    }
+
+    /// A socket that hears of changes, and never makes its owner wait.
+    pub fn watch() -> io::Result<Self> {
+        Self::with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, GROUPS)
+    }
+
+    fn with(flags: SocketFlags, groups: u32) -> io::Result<Self> {
+        let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+        // No protocol, zero, is the routing tables'.
+        let descriptor = socket_with(family, kind, flags, None)?;
+        bind(&descriptor, &SocketAddrNetlink::new(0, groups))?;
+        Ok(Self { descriptor, buffer: vec![0; DATAGRAM] })
+    }
+
+    /// All of a table.
+    pub fn table(&mut self, table: Table) -> io::Result<Vec<News>> {
+        let kind = match table {
+            Table::Links => message::GET_LINK,
+            Table::Addresses => message::GET_ADDRESS,
+            Table::Routes => message::GET_ROUTE,
+            Table::Neighbors => message::GET_NEIGHBOR,
+        };
+        send(&self.descriptor, &message::dump(kind), SendFlags::empty())?;
+        let mut entries = Vec::new();
+        loop {
+            let (length, _) = recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty())?;
+            for (kind, body) in message::messages(&self.buffer[..length]) {
+                match kind {
+                    message::DONE => return Ok(entries),
+                    message::ERROR => return Err(refused(body)),
+                    kind => entries.extend(message::parse(kind, body)),
+                }
+            }
+        }
+    }
+
+    /// Has the kernel find out where a neighbour is. What it finds comes as [`News`].
+    pub fn ask_for(&self, index: u32, neighbor: IpAddr) -> io::Result<()> {
+        let request = message::use_neighbor(index, neighbor);
+        send(&self.descriptor, &request, SendFlags::DONTWAIT)?;
+        Ok(())
+    }
+
+    /// What has changed, each piece handed to `hear`. When there was too much of it, the kernel has
+    /// dropped some.
+    pub fn changes(&mut self, mut hear: impl FnMut(News)) {
+        loop {
+            match recv(&self.descriptor, &mut self.buffer[..], RecvFlags::DONTWAIT) {
+                Ok((length, _)) => {
+                    for (kind, body) in message::messages(&self.buffer[..length]) {
+                        if let Some(news) = message::parse(kind, body) {
+                            hear(news);
+                        }
+                    }
+                }
+                Err(Errno::NOBUFS) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+fn refused(body: &[u8]) -> io::Error {
+    let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+    io::Error::from_raw_os_error(code.saturating_neg())
+}
