@@ -20,6 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("site", &["app", "base", "http"]),
     // Draws what load and probe measure; knows nothing of either.
     ("chart", &[]),
+    // Reads the machine; what an engine costs is told to it.
+    ("doctor", &[]),
     ("load", &["app", "base", "chart", "http"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "http", "shard", "sock", "stack"]),

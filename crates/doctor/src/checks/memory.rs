@@ -1,0 +1,122 @@
+//! Memory: whether it suffices, and in pages of which size it comes.
+
+use crate::capacity;
+use crate::finding::{Finding, Mend, bytes, grouped};
+use crate::{Question, Tree};
+
+const KIB: u64 = 1_024;
+const PAGE: u64 = 4_096;
+const HUGE_PAGE: u64 = 2 << 20;
+/// What a connection with data on its way takes of TCP's memory: a packet each way.
+const ACTIVE_PART: u64 = 100;
+
+/// Memory for kernel sockets.
+pub(crate) fn for_sockets(tree: &Tree, question: &Question) -> Finding {
+    let read = capacity::kernel_bytes(tree);
+    let kernel = read.unwrap_or(question.costs.kernel_bytes);
+    let source = match read {
+        Some(_) => "by this kernel's own account",
+        None => "measured on Linux 6.18; root can read this kernel's own account",
+    };
+    let each = kernel + question.costs.sock_bytes;
+    let what = format!("{} a connection on kernel sockets ({source})", bytes(each));
+    suffices(tree, question, "memory-kernel", each, 0, &what)
+}
+
+/// Memory for crore's own stack.
+pub(crate) fn for_stack(tree: &Tree, question: &Question) -> Finding {
+    let each = question.costs.stack_bytes;
+    let what = format!("{} a connection on crore's own stack", bytes(each));
+    suffices(tree, question, "memory-stack", each, question.costs.stack_fixed_bytes, &what)
+}
+
+fn suffices(
+    tree: &Tree,
+    question: &Question,
+    topic: &str,
+    each: u64,
+    fixed: u64,
+    what: &str,
+) -> Finding {
+    let Some(available) = tree.field("/proc/meminfo", "MemAvailable") else {
+        return Finding::unknown(topic, "/proc/meminfo cannot be read");
+    };
+    let usable = available * KIB / 100 * question.costs.usable_percent;
+    let needed = question.connections.saturating_mul(each).saturating_add(fixed);
+    let reading = format!("{} can be had; {} needed, {what}", bytes(usable), bytes(needed));
+    if needed <= usable {
+        return Finding::ok(topic, reading);
+    }
+    let fits = usable.saturating_sub(fixed) / each;
+    let cost = format!("{} connections fit; no setting changes that", grouped(fits));
+    Finding::lacking(topic, reading, cost, None)
+}
+
+/// What TCP may hold in buffers, all connections together.
+pub(crate) fn tcp_mem(tree: &Tree) -> Finding {
+    const TOPIC: &str = "tcp-mem";
+    let limits = tree.numbers("/proc/sys/net/ipv4/tcp_mem");
+    let Some([_, pressure, most]) = limits.as_deref() else {
+        return Finding::unknown(TOPIC, "net.ipv4.tcp_mem cannot be read");
+    };
+    let reading = format!("buffers of {} at most", bytes(most * PAGE));
+    let Some(total) = tree.field("/proc/meminfo", "MemTotal") else {
+        return Finding::ok(TOPIC, reading);
+    };
+    // The kernel's own default is about a tenth of memory.
+    let least = total * KIB / ACTIVE_PART;
+    if pressure * PAGE >= least {
+        return Finding::ok(TOPIC, reading);
+    }
+    let pages = least / PAGE;
+    let value = format!("{pages} {} {}", pages * 4 / 3, pages * 2);
+    let cost = "windows shrink and packets are dropped when a few connections send much";
+    Finding::slower(TOPIC, reading, cost, Some(Mend::sysctl("net.ipv4.tcp_mem", &value)))
+}
+
+/// Pages of 2 MiB set aside.
+pub(crate) fn huge_pages(tree: &Tree, question: &Question) -> Finding {
+    const TOPIC: &str = "huge-pages";
+    const FOLDER: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+    let Some(free) = tree.number(&format!("{FOLDER}/free_hugepages")) else {
+        return Finding::unknown(TOPIC, "this kernel has no pages of 2 MiB");
+    };
+    let costs = &question.costs;
+    let needed = question.connections.saturating_mul(costs.stack_bytes) + costs.stack_fixed_bytes;
+    let wanted = needed.div_ceil(HUGE_PAGE);
+    let reading = format!("{} of 2 MiB free, {} wanted", grouped(free), grouped(wanted));
+    if free >= wanted {
+        return Finding::ok(TOPIC, reading);
+    }
+    let total = tree.field("/proc/meminfo", "MemTotal").unwrap_or(0) * KIB;
+    if needed > total / 100 * costs.usable_percent {
+        return Finding::slower(TOPIC, reading, "more than this machine has", None);
+    }
+    let here = tree.number(&format!("{FOLDER}/nr_hugepages")).unwrap_or(0);
+    let count = here + (wanted - free);
+    let cost = match tree.chosen(TRANSPARENT).as_deref() {
+        Some("always" | "madvise") => {
+            "transparent huge pages are taken in their place, which are not certain to be had"
+        }
+        _ => {
+            "small pages are taken in their place: each packet of a cold connection costs a third more"
+        }
+    };
+    Finding::slower(TOPIC, reading, cost, Some(Mend::sysctl("vm.nr_hugepages", &count.to_string())))
+}
+
+const TRANSPARENT: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+/// Huge pages that the kernel gives where it can.
+pub(crate) fn transparent(tree: &Tree) -> Finding {
+    const TOPIC: &str = "transparent-huge-pages";
+    match tree.chosen(TRANSPARENT).as_deref() {
+        Some(chosen @ ("always" | "madvise")) => Finding::ok(TOPIC, chosen),
+        Some(other) => {
+            let cost = "where no huge pages are set aside, records lie on small ones";
+            let mend = Mend::sysfs(&[TRANSPARENT.to_owned()], "madvise");
+            Finding::slower(TOPIC, other, cost, Some(mend))
+        }
+        None => Finding::unknown(TOPIC, format!("{TRANSPARENT} cannot be read")),
+    }
+}
