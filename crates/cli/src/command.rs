@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::demo;
+use crate::doctor;
 use crate::settings::{self, Flags, Levels, Options, Problem, Sources};
 
 /// Holds very many connections open and answers on each
@@ -36,6 +37,14 @@ enum Command {
     /// of memory a connection for both ends together.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(demo::Options),
+    /// Say whether this machine can hold so many connections, and what would help
+    ///
+    /// Reads descriptors, memory, queues, ports, pages, processors and network devices. Each line is
+    /// ok, or says what is wrong, what it costs, the command that mends it for now and the file that
+    /// mends it for good. Changes nothing unless --fix is given. Exit status: 0 when the connections
+    /// can be held, 1 when not, 2 when the question is wrong.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(doctor::Options),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(Completions),
@@ -122,6 +131,13 @@ Examples:
   crore demo --connections 1000000 --json       fewer, and the results as JSON
   crore demo --rate 500000                      latency below full load";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  crore doctor                                  ten million connections, on either engine
+  crore doctor --connections 50000 --net kernel
+  crore doctor --fix somaxconn,ports            shows what it would do, asks, does it
+  crore doctor --undo                           as it was before";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   crore completions bash > ~/.local/share/bash-completion/completions/crore
@@ -141,6 +157,8 @@ pub enum Action {
     Serve(Sources),
     /// Show many connections.
     Demo(demo::Options),
+    /// Examine this machine.
+    Doctor(doctor::Options),
     /// Check these settings.
     Check(Sources),
     /// Print this.
@@ -167,6 +185,7 @@ pub fn action() -> Result<Action, Problem> {
             manual(command.as_deref()).map(Action::Print)
         }
         Some((name, matches)) if name == "demo" => Ok(Action::Demo(read(&matches))),
+        Some((name, matches)) if name == "doctor" => Ok(Action::Doctor(read(&matches))),
         Some((_, matches)) => serve(matches),
         None => unreachable!("clap requires a command"),
     }

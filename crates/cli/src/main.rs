@@ -3,6 +3,7 @@
 //! - [`command`] is the command line, [`settings`] what it, the environment and the file say.
 //! - [`serve`] is `crore serve`: the life of a server from its settings to its last connection.
 //! - [`demo`] is `crore demo`: a server and ten million clients in one process.
+//! - [`doctor`] is `crore doctor`: whether this machine can hold so many connections.
 //! - [`status`] is what a running server tells of itself over HTTP.
 //!
 //! The allocator is the system's. What an idle connection costs is a record in memory that its
@@ -13,6 +14,7 @@
 
 mod command;
 mod demo;
+mod doctor;
 mod serve;
 mod settings;
 mod status;
@@ -35,6 +37,12 @@ fn main() -> ExitCode {
         })),
         Ok(Action::Serve(sources)) => end(serve::serve(&sources)),
         Ok(Action::Demo(options)) => end(demo::demo(&options)),
+        Ok(Action::Doctor(options)) => match doctor::doctor(&options) {
+            Ok(true) => ExitCode::SUCCESS,
+            // Said already, as the answer to the question.
+            Ok(false) => ExitCode::FAILURE,
+            Err(failure) => end(Err(failure)),
+        },
         Err(problem) => end(Err(problem.into())),
     }
 }

@@ -25,7 +25,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("load", &["app", "base", "chart", "http"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "http", "shard", "sock", "stack"]),
-    ("cli", &["app", "base", "chart", "crore", "http", "load", "shard", "site", "sock", "stack"]),
+    (
+        "cli",
+        &[
+            "app", "base", "chart", "crore", "doctor", "http", "load", "shard", "site", "sock",
+            "stack",
+        ],
+    ),
     // Not part of what users build.
     ("tests", &[]),
     ("xtask", &["tests"]),

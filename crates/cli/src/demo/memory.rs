@@ -7,12 +7,12 @@ use crate::settings::{Place, Problem};
 
 /// What a sleeping connection takes at each end: 64 bytes of record, one bit, and at most 12 bytes
 /// of flow table.
-const END_BYTES: u64 = 77;
+pub const END_BYTES: u64 = 77;
 /// What the client remembers besides: the connection's identifier.
 const ID_BYTES: u64 = 8;
 /// What each pair of shards takes however many connections there are: working blocks, buffers,
 /// packets, rings, latencies, and the rest of the huge pages begun.
-const FIXED_BYTES: u64 = 64 << 20;
+pub const FIXED_BYTES: u64 = 64 << 20;
 
 /// Bytes that this many connections take, both ends together.
 pub const fn needed(connections: u32, shards: u32) -> u64 {

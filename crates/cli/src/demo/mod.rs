@@ -12,7 +12,7 @@
 
 mod client;
 mod crowd;
-mod memory;
+pub mod memory;
 mod network;
 mod polling;
 mod progress;

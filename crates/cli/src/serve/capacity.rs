@@ -11,11 +11,11 @@ use crate::settings::Problem;
 pub const KERNEL_BYTES: u64 = 3_957;
 
 /// What crore holds for one idle connection, in bytes, at most.
-const OWN_BYTES: u64 = 128;
+pub const OWN_BYTES: u64 = 128;
 
 /// The part of the memory available that connections may take, in percent: buffers, files and
 /// other programs want some.
-const USABLE_PERCENT: u64 = 90;
+pub const USABLE_PERCENT: u64 = 90;
 
 /// Connections that the memory available now suffices for; none where the system does not say how
 /// much that is.

@@ -27,8 +27,13 @@ pub(crate) fn descriptors(tree: &Tree, question: &Question) -> Vec<Finding> {
     if hard >= wanted {
         found.push(Finding::ok(TOPIC, reading));
     } else {
+        let refused = if may_raise(tree) {
+            ""
+        } else {
+            "; raising the limit takes CAP_SYS_RESOURCE, which whoever started this shell has to have"
+        };
         let cost = format!(
-            "kernel sockets end at {} connections; {} descriptors are wanted",
+            "kernel sockets end at {} connections; {} descriptors are wanted{refused}",
             grouped(hard.saturating_sub(question.costs.spare_descriptors)),
             grouped(wanted)
         );

@@ -1,0 +1,201 @@
+//! `crore doctor`: whether this machine can hold so many connections, and what would help. The
+//! readings and what they mean are those of the crate `doctor`; here is what a person asks and sees.
+//!
+//! Invariant: nothing is changed that was not shown before and agreed to.
+
+mod print;
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Args;
+use doctor::{Costs, Finding, FixError, Journal, Machine, Net, Question, Report, Tree, Undone};
+
+use crate::demo::memory::{END_BYTES, FIXED_BYTES};
+use crate::serve::Failure;
+use crate::serve::capacity::{KERNEL_BYTES, OWN_BYTES, USABLE_PERCENT};
+use crate::settings::{Place, Problem};
+
+/// Descriptors that a server has besides one for each connection: listeners, files, its own needs.
+const SPARE_DESCRIPTORS: u64 = 1_280;
+
+/// The arguments of `crore doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Connections to hold at once
+    #[arg(short, long, value_name = "COUNT", default_value = "10000000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=4_000_000_000))]
+    connections: u64,
+
+    /// On what: kernel (sockets), stack (crore's own), or stack:IFACE; both unless told
+    #[arg(long, value_name = "NET", value_parser = net)]
+    net: Option<Net>,
+
+    /// Print the findings as JSON
+    #[arg(long, conflicts_with_all = ["fix", "undo"])]
+    json: bool,
+
+    /// Carry out what mends these findings, after showing it: their names, or all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    fix: Vec<String>,
+
+    /// With --fix: also write what makes it last to files in /etc
+    #[arg(long, requires = "fix")]
+    for_good: bool,
+
+    /// With --fix: do not ask
+    #[arg(short, long, requires = "fix")]
+    yes: bool,
+
+    /// Take back what --fix did
+    #[arg(long, conflicts_with = "fix")]
+    undo: bool,
+}
+
+fn net(text: &str) -> Result<Net, String> {
+    match text.split_once(':').unwrap_or((text, "")) {
+        ("kernel" | "epoll" | "uring", "") => Ok(Net::Kernel),
+        ("stack", "") => Ok(Net::Stack { interface: None }),
+        ("stack" | "xdp", interface) if !interface.is_empty() => {
+            Ok(Net::Stack { interface: Some(interface.to_owned()) })
+        }
+        ("tap", _) => Ok(Net::Stack { interface: None }),
+        _ => Err("write kernel, stack, or stack:IFACE with the name of an interface".into()),
+    }
+}
+
+/// Examines the machine, and prints what was found on standard output. Says whether it can hold the
+/// connections asked for.
+///
+/// # Errors
+/// When something asked for could not be fixed or taken back.
+pub fn doctor(options: &Options) -> Result<bool, Failure> {
+    if options.undo {
+        return undo().map(|()| true);
+    }
+    let question = Question {
+        connections: options.connections,
+        net: options.net.clone(),
+        costs: Costs {
+            sock_bytes: OWN_BYTES,
+            kernel_bytes: KERNEL_BYTES,
+            stack_bytes: END_BYTES,
+            stack_fixed_bytes: FIXED_BYTES,
+            spare_descriptors: SPARE_DESCRIPTORS,
+            usable_percent: USABLE_PERCENT,
+        },
+    };
+    let report = doctor::examine(&Machine::this(), &question);
+    if options.fix.is_empty() {
+        let speed = (question.net != Some(Net::Stack { interface: None }))
+            .then(sock::measure)
+            .and_then(Result::ok);
+        if options.json {
+            print::json(&report, speed.as_ref());
+        } else {
+            print::text(&report, speed.as_ref());
+        }
+        return Ok(report.suffices());
+    }
+    let chosen = chosen(&report, &options.fix)?;
+    fix(&chosen, options)?;
+    Ok(doctor::examine(&Machine::this(), &question).suffices())
+}
+
+/// The findings that are to be fixed.
+fn chosen<'a>(report: &'a Report, names: &[String]) -> Result<Vec<&'a Finding>, Failure> {
+    let can = |finding: &&Finding| finding.mend().is_some_and(|mend| !mend.changes.is_empty());
+    if names.iter().any(|name| name == "all") {
+        return Ok(report.findings.iter().filter(can).collect());
+    }
+    let find = |name: &String| {
+        let finding = report.findings.iter().find(|finding| finding.topic == *name);
+        let place = || Place::Flag("--fix".into());
+        let finding = finding.ok_or_else(|| {
+            let known: BTreeSet<&str> =
+                report.findings.iter().map(|finding| finding.topic.as_str()).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            Problem::new(place(), format!("nothing was found about `{name}`"))
+                .advise(format!("known here: {known}"))
+        })?;
+        match finding.mend() {
+            Some(mend) if mend.changes.is_empty() => {
+                let reason = format!("{name}: crore cannot carry this out in your place");
+                Err(Problem::new(place(), reason).advise(mend.now.clone()))
+            }
+            Some(_) => Ok(Some(finding)),
+            None => {
+                println!("{name}: {}: there is nothing to mend", finding.reading);
+                Ok(None)
+            }
+        }
+    };
+    let found: Result<Vec<_>, Problem> = names.iter().map(find).collect();
+    Ok(found.map_err(wrong)?.into_iter().flatten().collect())
+}
+
+fn fix(chosen: &[&Finding], options: &Options) -> Result<(), Failure> {
+    if chosen.is_empty() {
+        println!("nothing to do");
+        return Ok(());
+    }
+    for mend in chosen.iter().filter_map(|finding| finding.mend()) {
+        println!("{}", mend.now);
+        for lasting in mend.lasting.iter().filter(|_| options.for_good) {
+            println!("  {}: {}", lasting.file, lasting.line);
+        }
+    }
+    if !options.yes && !agreed()? {
+        println!("nothing was changed");
+        return Ok(());
+    }
+    let tree = Tree::at("/");
+    let mut journal = Journal::load(&tree).map_err(refused)?;
+    for finding in chosen {
+        for done in journal.fix(&tree, finding, options.for_good).map_err(refused)? {
+            println!("done: {done}");
+        }
+    }
+    println!("`crore doctor --undo` takes it back");
+    Ok(())
+}
+
+/// Asks whoever is at the terminal.
+fn agreed() -> Result<bool, Failure> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        let problem = Problem::new(Place::Flag("--fix".into()), "there is nobody to ask");
+        return Err(wrong(problem.advise("--yes carries it out without asking")));
+    }
+    print!("Carry this out? [y/N] ");
+    let mut answer = String::new();
+    let read = io::stdout().flush().and_then(|()| stdin.lock().read_line(&mut answer));
+    read.map_err(|error| Failure::system("to read the answer", &error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn undo() -> Result<(), Failure> {
+    let tree = Tree::at("/");
+    let mut journal = Journal::load(&tree).map_err(refused)?;
+    if journal.is_empty() {
+        println!("there is nothing to take back");
+        return Ok(());
+    }
+    for undone in journal.undo(&tree).map_err(refused)? {
+        match undone {
+            Undone::Restored(what) => println!("restored: {what}"),
+            Undone::Left(what) => println!("left: {what}"),
+        }
+    }
+    Ok(())
+}
+
+fn wrong(problem: Problem) -> Failure {
+    Failure { problems: vec![problem], wrong_setting: true }
+}
+
+// By value: it is what `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
+fn refused(error: FixError) -> Failure {
+    Failure::ended(Problem::unplaced(error.to_string()))
+}
