@@ -41,6 +41,8 @@
 //! | [`timer`](Handler::timer) | the time set by [`Step::within`] has passed | [`Step::close`] |
 //! | [`drain`](Handler::drain) | the server is stopping and the connection is not idle | [`Step::stay`], then [`Step::close`] when done |
 //! | [`end`](Handler::end) | the connection is over | |
+//! | [`dial`](Handler::dial) | all the time: is there a connection to open? | a [`Dial`], or none |
+//! | [`undialled`](Handler::undialled) | a connection that was to be opened was not made | |
 //!
 //! This one answers each line it gets with the line's length:
 //!
@@ -242,6 +244,13 @@
 //! }
 //! ```
 //!
+//! # Opening connections
+//!
+//! A handler opens connections by being asked what to open: [`Handler::dial`] returns a [`Dial`],
+//! which says whom to connect to and what [`Handler::Conn`] starts with. What follows is
+//! [`Handler::open`], with [`Role::Opened`], or [`Handler::undialled`] with the reason. A [`Server`]'s
+//! handler may do that; a program that listens nowhere describes a [`Client`].
+//!
 //! # Starting and stopping
 //!
 //! [`Server::run`] serves until SIGINT or SIGTERM. [`Server::start`] returns a [`Running`], which
@@ -257,6 +266,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod client;
 mod context;
 mod error;
 mod limits;
@@ -273,6 +283,7 @@ pub use app::{
     NoRoom, Origin, Out, Peer, Prepared, Refusal, Remote, Role, ShortSource, Source, Step, Wake,
 };
 pub use base::{ConnId, Instant, Limits};
+pub use client::Client;
 pub use context::ShardContext;
 pub use error::Error;
 pub use running::{Control, Running, ShardThread};

@@ -13,7 +13,7 @@ use crate::start::{self, Ways};
 use crate::{Address, Error, Running, ShardContext, limits, signals};
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// What drives the connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -179,6 +179,11 @@ impl Server {
         if self.sockets.is_empty() {
             return Err(Error::NoAddress);
         }
+        self.prepare()
+    }
+
+    /// As [`Server::bind`], also where there is nothing to listen on.
+    pub(crate) fn prepare(self) -> Result<Bound, Error> {
         let possible = limits::descriptors_for_connections(self.reserved);
         let connections = limits::total(self.connections, possible)?;
         let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);

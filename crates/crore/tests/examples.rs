@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -80,8 +81,32 @@ fn hello_speaks_http() {
 }
 
 #[test]
+fn knock_counts_the_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Every second one is answered, the others are closed.
+    let door = thread::spawn(move || {
+        for number in 0..100 {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 18]).unwrap();
+            if number % 2 == 0 {
+                stream.write_all(b"yes\n").unwrap();
+            }
+        }
+    });
+    let knock = |count| {
+        let output = Command::new(program("knock")).args([&*address, count]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(knock("100"), "50 of 100 answered\n");
+    door.join().unwrap();
+    // The listener is gone.
+    assert_eq!(knock("3"), "0 of 3 answered\n");
+}
+
+#[test]
 fn examples_are_short_enough_to_read_at_one_go() {
-    for name in ["echo", "hello"] {
+    for name in ["echo", "hello", "knock"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
         let lines = std::fs::read_to_string(path).unwrap().lines().count();
         assert!(lines < 40, "{name} has {lines} lines");
