@@ -5,7 +5,7 @@ use std::io;
 
 use sock::{ListenError, SetupError};
 
-use crate::AddressError;
+use crate::{AddressError, LinkError};
 
 /// Why a server could not be started, or ended before it was told to. Prints as a sentence that
 /// says what happened and what to do about it.
@@ -28,6 +28,8 @@ pub enum Error {
     },
     /// An engine could not be set up.
     Setup(SetupError),
+    /// crore's own stack cannot be put on the link.
+    Link(LinkError),
     /// The operating system refused a thread, a descriptor or a signal handler.
     System {
         /// What was refused.
@@ -69,6 +71,7 @@ impl fmt::Display for Error {
                  or ask for fewer connections"
             ),
             Self::Setup(error) => error.fmt(f),
+            Self::Link(error) => error.fmt(f),
             Self::System { what, error } => write!(f, "the system refused {what}: {error}"),
             Self::Engine { shard, message } => write!(f, "shard {shard} stopped: {message}"),
             Self::Panicked { shard, message } => write!(
@@ -104,5 +107,11 @@ impl From<ListenError> for Error {
 impl From<SetupError> for Error {
     fn from(error: SetupError) -> Self {
         Self::Setup(error)
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
     }
 }

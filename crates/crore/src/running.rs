@@ -11,15 +11,17 @@ use app::{Counters, Wake};
 use base::Limits;
 use shard::cpu::Cpu;
 use shard::{Order, Wakes, time};
-use sock::{Kind, LocalAddress};
+use sock::LocalAddress;
+use stack::Drops;
 
 use crate::Error;
+use crate::start::Ready;
 
 /// A server that serves. Dropping it shuts it down.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<LocalAddress>,
-    engine: Kind,
+    engine: &'static str,
     why: String,
     limits: Limits,
     control: Control,
@@ -31,6 +33,7 @@ pub struct Running {
 pub struct ShardThread {
     cpu: Option<Cpu>,
     counters: Arc<Counters>,
+    drops: Option<Arc<Drops>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -44,7 +47,7 @@ pub struct Control {
 impl Running {
     pub(crate) fn new(
         addresses: Vec<LocalAddress>,
-        (engine, why): (Kind, String),
+        (engine, why): (&'static str, String),
         limits: Limits,
         wakes: Wakes,
     ) -> Self {
@@ -56,8 +59,11 @@ impl Running {
         self.shards.push(shard);
     }
 
-    pub(crate) fn set_cpu(&mut self, index: u16, cpu: Option<Cpu>) {
-        self.shards[usize::from(index)].cpu = cpu;
+    /// A shard said that it is ready, and what there is to know of it.
+    pub(crate) fn set_ready(&mut self, ready: &Ready) {
+        let shard = &mut self.shards[usize::from(ready.index)];
+        shard.cpu = ready.cpu;
+        shard.drops = ready.drops.clone();
     }
 
     /// Where the server listens, in the order the addresses were given, with the ports that were
@@ -67,16 +73,13 @@ impl Running {
         &self.addresses
     }
 
-    /// The engine's name: `epoll` or `io_uring`.
+    /// The engine's name: `epoll` or `io_uring`; for our own stack the kind of link it is on, `tap`.
     #[must_use]
     pub const fn engine(&self) -> &'static str {
-        match self.engine {
-            Kind::Epoll => "epoll",
-            Kind::Uring => "io_uring",
-        }
+        self.engine
     }
 
-    /// Why it was this engine.
+    /// Why it was this engine, or what there is to say about the link.
     #[must_use]
     pub fn why(&self) -> &str {
         &self.why
@@ -143,7 +146,7 @@ impl ShardThread {
         thread: JoinHandle<Result<(), Error>>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { cpu: None, counters, thread: Some(thread) }
+        Self { cpu: None, counters, drops: None, thread: Some(thread) }
     }
 
     /// The CPU it is pinned to, if it is.
@@ -156,6 +159,12 @@ impl ShardThread {
     #[must_use]
     pub const fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Why packets were dropped, on our own stack.
+    #[must_use]
+    pub const fn drops(&self) -> Option<&Arc<Drops>> {
+        self.drops.as_ref()
     }
 
     fn join(&mut self, shard: u16) -> Result<(), Error> {

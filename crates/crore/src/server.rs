@@ -7,26 +7,14 @@ use std::time::Duration;
 use app::{Clock, Handler, Wake};
 use base::Limits;
 use listenfd::ListenFd;
-use sock::{Kind, ListenOptions, Listener, LocalAddress};
+use sock::{Alarm, Kind, ListenOptions, Listener, LocalAddress};
 
+use crate::native::Link;
 use crate::start::{self, Ways};
-use crate::{Address, Error, Running, ShardContext, limits, signals};
+use crate::{Address, Error, LinkError, Net, Running, ShardContext, limits, signals};
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(30);
-
-/// What drives the connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Net {
-    /// Kernel sockets, by io_uring where a short trial at the start shows that it is faster on
-    /// this machine, else by epoll.
-    #[default]
-    Kernel,
-    /// Kernel sockets by epoll.
-    Epoll,
-    /// Kernel sockets by io_uring.
-    Uring,
-}
 
 /// Describes a server: where it listens, how much it may hold, how many shards it has.
 ///
@@ -174,7 +162,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Address`], [`Error::NoAddress`], [`Error::Descriptors`], [`Error::Listen`],
-    /// [`Error::Inherited`], [`Error::System`].
+    /// [`Error::Inherited`], [`Error::Link`], [`Error::System`].
     pub fn bind(self) -> Result<Bound, Error> {
         if self.sockets.is_empty() {
             return Err(Error::NoAddress);
@@ -184,21 +172,39 @@ impl Server {
 
     /// As [`Server::bind`], also where there is nothing to listen on.
     pub(crate) fn prepare(self) -> Result<Bound, Error> {
+        let own_stack = !self.net.is_kernel();
         let possible = limits::descriptors_for_connections(self.reserved);
+        let possible = if own_stack { u32::MAX } else { possible };
         let connections = limits::total(self.connections, possible)?;
         let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
         // A shard that may hold no connection would refuse those the kernel deals it.
         let most = u16::try_from(connections).unwrap_or(u16::MAX);
         let shards = self.shards.unwrap_or(cpus).min(most);
-        let listeners = self.sockets.into_iter().map(|socket| listener(socket, shards > 1));
-        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-        let hands = deal(listeners, shards)?;
-        let ways = Ways::new(shards)?;
+        let (ground, ways) = match &self.net {
+            Net::Tap(tap) => {
+                let addresses = self.sockets.into_iter().map(Socket::into_address);
+                let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+                let mut link = Link::on_tap(tap, &addresses, shards)?;
+                let rings = link.alarms().into_iter().map(|alarm| move || alarm.ring());
+                let ways = Ways::new(rings.collect());
+                (Ground::Link(Box::new(link)), ways)
+            }
+            Net::Kernel | Net::Epoll | Net::Uring => {
+                let listeners = self.sockets.into_iter().map(|s| listener(s, shards > 1));
+                let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+                let hands = deal(listeners, shards)?;
+                let alarms = (0..shards).map(|_| Alarm::new()).collect::<Result<Vec<_>, _>>();
+                let alarms =
+                    alarms.map_err(|e| Error::System { what: "a descriptor", error: e })?;
+                let rings = alarms.iter().cloned().map(|alarm| move || alarm.ring());
+                let ways = Ways::new(rings.collect());
+                (Ground::Sockets { net: self.net, choice: None, hands, alarms }, ways)
+            }
+        };
         Ok(Bound {
-            net: self.net,
-            choice: None,
-            hands,
+            ground,
             ways,
+            shards,
             name: self.name.unwrap_or_else(|| "shard".into()),
             limits: Limits { connections, ..self.limits },
         })
@@ -231,6 +237,16 @@ impl Server {
     }
 }
 
+impl Socket {
+    /// The address that our own stack is to listen on.
+    fn into_address(self) -> Result<Address, Error> {
+        match self {
+            Self::At(address) => address,
+            Self::Inherited(_) => Err(LinkError::Inherited.into()),
+        }
+    }
+}
+
 fn listener(socket: Socket, several: bool) -> Result<Listener, Error> {
     let options = ListenOptions { reuse_port: several, ..ListenOptions::default() };
     let listener = match socket {
@@ -258,29 +274,53 @@ fn deal(mut listeners: Vec<Listener>, shards: u16) -> Result<Vec<Vec<Listener>>,
 #[derive(Debug)]
 #[must_use = "a server does nothing until it is started"]
 pub struct Bound {
-    pub(crate) net: Net,
-    /// The engine, once it is decided.
-    pub(crate) choice: Option<(Kind, String)>,
-    /// The listeners of each shard, taken now because a program that gives up its privileges could
-    /// not bind to the same ports again.
-    pub(crate) hands: Vec<Vec<Listener>>,
+    pub(crate) ground: Ground,
     pub(crate) ways: Ways,
+    pub(crate) shards: u16,
     pub(crate) name: String,
     /// What all shards together may hold.
     pub(crate) limits: Limits,
 }
 
+/// What the engines stand on, taken now because a program that gives up its privileges could not
+/// have it again.
+#[derive(Debug)]
+pub(crate) enum Ground {
+    /// Sockets of the kernel's.
+    Sockets {
+        net: Net,
+        /// The engine, once it is decided.
+        choice: Option<(Kind, String)>,
+        /// The listeners of each shard.
+        hands: Vec<Vec<Listener>>,
+        /// What ends the sleep of each shard's engine.
+        alarms: Vec<Alarm>,
+    },
+    /// A link for our own stack.
+    Link(Box<Link>),
+}
+
+impl Ground {
+    pub(crate) fn addresses(&self) -> Vec<&LocalAddress> {
+        match self {
+            Self::Sockets { hands, .. } => {
+                hands.iter().take(1).flatten().map(Listener::local_addr).collect()
+            }
+            Self::Link(link) => link.addresses().iter().collect(),
+        }
+    }
+}
+
 impl Bound {
     /// The addresses taken, in the order they were given.
     pub fn addresses(&self) -> impl Iterator<Item = &LocalAddress> {
-        self.hands.iter().take(1).flatten().map(Listener::local_addr)
+        self.ground.addresses().into_iter()
     }
 
     /// How many shards will serve.
     #[must_use]
-    pub fn shards(&self) -> u16 {
-        // As many as the u16 that they were dealt for.
-        self.hands.len() as u16
+    pub const fn shards(&self) -> u16 {
+        self.shards
     }
 
     /// Sends wakes to this server's connections, from any thread, once it has some. What all
@@ -301,7 +341,9 @@ impl Bound {
     /// its own, and a program may be about to give up the right to open any. It is to be called as
     /// the user that will serve, because the kernel can refuse io_uring by user.
     pub fn decide(mut self) -> Self {
-        self.choice.get_or_insert_with(|| start::choose(self.net));
+        if let Ground::Sockets { net, choice, .. } = &mut self.ground {
+            choice.get_or_insert_with(|| start::choose(net));
+        }
         self
     }
 

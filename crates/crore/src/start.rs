@@ -15,11 +15,14 @@ use app::{Clock, Counters, Engine, Handler, Wake};
 use base::Limits;
 use shard::cpu::{self, Cpu};
 use shard::{Letterbox, Order, Shard, Wakes, time};
-use sock::{Alarm, Config, Epoll, Kind, Listener, SetupError, Uring};
+use sock::{Alarm, Config, Epoll, Kind, Listener, Uring};
+use stack::port::Port;
+use stack::{Drops, Native};
 
+use crate::native::{self, Queue};
 use crate::running::ShardThread;
-use crate::server::Bound;
-use crate::{Error, Net, Running, ShardContext, limits};
+use crate::server::{Bound, Ground};
+use crate::{Error, LinkError, Net, Running, ShardContext, limits};
 
 /// How long the other shards may go on finishing what they owe when one has failed.
 const FAILURE_GRACE: Duration = Duration::from_secs(5);
@@ -31,12 +34,25 @@ static NEXT_SHARD: AtomicU32 = AtomicU32::new(0);
 /// All that one shard's thread takes with it.
 struct Seat {
     context: ShardContext,
-    config: Config,
-    listeners: Vec<Listener>,
-    alarm: Alarm,
+    /// The shard's number in this process.
+    number: u16,
+    footing: Footing,
     letterbox: Arc<Letterbox>,
     cpu: Option<Cpu>,
-    ready: Sender<(u16, Option<Cpu>)>,
+    ready: Sender<Ready>,
+}
+
+/// What one shard's engine stands on.
+enum Footing {
+    Sockets { kind: Kind, listeners: Vec<Listener>, alarm: Alarm },
+    Link { config: Box<stack::Config>, queue: Queue },
+}
+
+/// What a shard says when it is ready.
+pub(crate) struct Ready {
+    pub(crate) index: u16,
+    pub(crate) cpu: Option<Cpu>,
+    pub(crate) drops: Option<Arc<Drops>>,
 }
 
 /// Starts the shards of `bound`, each with the handler that `make` makes for it.
@@ -46,27 +62,27 @@ where
     H: Handler,
 {
     let addresses = bound.addresses().cloned().collect();
-    let (kind, why) = bound.choice.unwrap_or_else(|| choose(bound.net));
     let limits = bound.limits;
-    let (seats, ready) = seats(bound.hands, &bound.ways, limits);
+    let (engine, footings) = footings(bound.ground);
+    let (seats, ready) = seats(footings, &bound.ways, limits);
     let wakes = bound.ways.wakes;
 
     // From here on, leaving early drops `running`, which ends what has been started.
-    let mut running = Running::new(addresses, (kind, why), limits, wakes.clone());
+    let mut running = Running::new(addresses, engine, limits, wakes.clone());
     let make = Arc::new(make);
     for seat in seats {
         let counters = seat.context.counters.clone();
         let (make, others) = (make.clone(), wakes.clone());
         let thread = thread::Builder::new()
             .name(format!("{}-{}", bound.name, seat.context.index))
-            .spawn(move || supervise(seat, kind, &*make, &others))
+            .spawn(move || supervise(seat, &*make, &others))
             .map_err(|error| Error::System { what: "a thread for a shard", error })?;
         running.add(ShardThread::new(thread, counters));
     }
     // Ends when every shard has said that it is ready, or has ended without saying so.
     let ready: Vec<_> = ready.iter().collect();
-    for &(index, cpu) in &ready {
-        running.set_cpu(index, cpu);
+    for ready in &ready {
+        running.set_ready(ready);
     }
     if ready.len() == running.shards().len() {
         return Ok(running);
@@ -76,43 +92,62 @@ where
     Err(running.wait().err().unwrap_or_else(ended))
 }
 
-pub(crate) fn choose(net: Net) -> (Kind, String) {
+pub(crate) fn choose(net: &Net) -> (Kind, String) {
     let asked = || String::from("as asked for");
     match net {
         Net::Epoll => (Kind::Epoll, asked()),
         Net::Uring => (Kind::Uring, asked()),
-        Net::Kernel => {
+        Net::Kernel | Net::Tap(_) => {
             let choice = sock::choose();
             (choice.kind, choice.why().to_owned())
         }
     }
 }
 
-type Ready = mpsc::Receiver<(u16, Option<Cpu>)>;
+/// What each shard's engine stands on, and what that is called and why it was taken.
+fn footings(ground: Ground) -> ((&'static str, String), Vec<Footing>) {
+    match ground {
+        Ground::Sockets { net, choice, hands, alarms } => {
+            let (kind, why) = choice.unwrap_or_else(|| choose(&net));
+            let name = match kind {
+                Kind::Epoll => "epoll",
+                Kind::Uring => "io_uring",
+            };
+            let footing = |(listeners, alarm)| Footing::Sockets { kind, listeners, alarm };
+            ((name, why), hands.into_iter().zip(alarms).map(footing).collect())
+        }
+        Ground::Link(link) => {
+            let about = (link.kind, link.about.clone());
+            let footing = |(config, queue)| Footing::Link { config: Box::new(config), queue };
+            (about, link.into_parts().map(footing).collect())
+        }
+    }
+}
 
-fn seats(hands: Vec<Vec<Listener>>, ways: &Ways, limits: Limits) -> (Vec<Seat>, Ready) {
+fn seats(
+    footings: Vec<Footing>,
+    ways: &Ways,
+    limits: Limits,
+) -> (Vec<Seat>, mpsc::Receiver<Ready>) {
     // At most 65,535: the number of shards is a u16.
-    let shards = hands.len() as u16;
+    let shards = footings.len() as u16;
     let wake: Arc<dyn Wake> = Arc::new(ways.wakes.clone());
     let (ready, is_ready) = mpsc::channel();
-    let seats =
-        hands.into_iter().zip(&ways.doors).zip(cpu::assign(usize::from(shards))).zip(0..).map(
-            |(((listeners, (alarm, letterbox)), cpu), index)| {
-                let limits = limits::part(limits, index, shards);
-                let context = ShardContext {
-                    index,
-                    shards,
-                    limits,
-                    clock: ways.clock.clone(),
-                    wake: wake.clone(),
-                    counters: Arc::default(),
-                };
-                let shard = ways.first.wrapping_add(index);
-                let config = Config { shard, limits, ..Config::default() };
-                let (alarm, letterbox) = (alarm.clone(), letterbox.clone());
-                Seat { context, config, listeners, alarm, letterbox, cpu, ready: ready.clone() }
-            },
-        );
+    let cpus = cpu::assign(usize::from(shards));
+    let parts = footings.into_iter().zip(&ways.letterboxes).zip(cpus).zip(0..);
+    let seats = parts.map(|(((footing, letterbox), cpu), index)| {
+        let context = ShardContext {
+            index,
+            shards,
+            limits: limits::part(limits, index, shards),
+            clock: ways.clock.clone(),
+            wake: wake.clone(),
+            counters: Arc::default(),
+        };
+        let number = ways.first.wrapping_add(index);
+        let letterbox = letterbox.clone();
+        Seat { context, number, footing, letterbox, cpu, ready: ready.clone() }
+    });
     (seats.collect(), is_ready)
 }
 
@@ -122,42 +157,33 @@ fn seats(hands: Vec<Vec<Listener>>, ways: &Ways, limits: Limits) -> (Vec<Seat>, 
 pub(crate) struct Ways {
     /// The number of the first shard.
     first: u16,
-    /// For each shard, what ends its sleep, and its letterbox.
-    doors: Vec<(Alarm, Arc<Letterbox>)>,
+    letterboxes: Vec<Arc<Letterbox>>,
     pub(crate) wakes: Wakes,
     pub(crate) clock: Arc<Clock>,
 }
 
 impl Ways {
-    /// Ways into this many shards.
-    pub(crate) fn new(shards: u16) -> Result<Self, Error> {
-        let first = NEXT_SHARD.fetch_add(u32::from(shards), Ordering::Relaxed) as u16;
-        let door = |_| -> io::Result<_> {
-            let alarm = Alarm::new()?;
-            let bell = alarm.clone();
-            Ok((alarm, Arc::new(Letterbox::new(move || bell.ring()))))
-        };
-        let doors: io::Result<Vec<_>> = (0..shards).map(door).collect();
-        let doors = doors.map_err(|error| Error::System { what: "a descriptor", error })?;
-        let letterboxes = doors.iter().map(|(_, letterbox)| letterbox.clone()).collect();
-        let wakes = Wakes::new(first, letterboxes);
-        Ok(Self { first, doors, wakes, clock: Arc::new(time::clock()) })
+    /// Ways into as many shards as there are `rings`, each of which ends the sleep of one.
+    pub(crate) fn new<R: Fn() + Send + Sync + 'static>(rings: Vec<R>) -> Self {
+        let count = rings.len() as u32;
+        let first = NEXT_SHARD.fetch_add(count, Ordering::Relaxed) as u16;
+        let letterboxes: Vec<_> =
+            rings.into_iter().map(|ring| Arc::new(Letterbox::new(ring))).collect();
+        let wakes = Wakes::new(first, letterboxes.clone());
+        Self { first, letterboxes, wakes, clock: Arc::new(time::clock()) }
     }
 }
 
 /// The body of a shard's thread: serves, and if that ends in an error or a panic, has the other
 /// shards end too.
-fn supervise<F, H>(seat: Seat, kind: Kind, make: &F, others: &Wakes) -> Result<(), Error>
+fn supervise<F, H>(seat: Seat, make: &F, others: &Wakes) -> Result<(), Error>
 where
     F: Fn(&ShardContext) -> H,
     H: Handler,
 {
     let shard = seat.context.index;
     // Unwind safety: whatever the panic left behind is dropped here, with the engine and handler.
-    let result = panic::catch_unwind(AssertUnwindSafe(|| match kind {
-        Kind::Epoll => serve(seat, Epoll::<H::Conn>::new, make),
-        Kind::Uring => serve(seat, Uring::<H::Conn>::new, make),
-    }));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| take_seat(seat, make)));
     let result = result.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -169,10 +195,67 @@ where
     result
 }
 
+/// Serves with the engine that there is a footing for.
+fn take_seat<F, H>(seat: Seat, make: &F) -> Result<(), Error>
+where
+    F: Fn(&ShardContext) -> H,
+    H: Handler,
+{
+    let Seat { context, number, footing, letterbox, cpu, ready } = seat;
+    let limits = context.limits;
+    let place = Place { context, letterbox, cpu, ready };
+    match footing {
+        Footing::Sockets { kind, listeners, alarm } => {
+            let config = Config { shard: number, limits, ..Config::default() };
+            match kind {
+                Kind::Epoll => serve(place, make, |counters| {
+                    let engine = Epoll::<H::Conn>::new(config, listeners, alarm, counters)?;
+                    Ok(Made { engine, drops: None })
+                }),
+                Kind::Uring => serve(place, make, |counters| {
+                    let engine = Uring::<H::Conn>::new(config, listeners, alarm, counters)?;
+                    Ok(Made { engine, drops: None })
+                }),
+            }
+        }
+        Footing::Link { config, queue } => {
+            let config = native::for_shard(*config, number, limits);
+            match queue {
+                Queue::Tap(port) => serve(place, make, |counters| on(*port, &config, counters)),
+            }
+        }
+    }
+}
+
+/// Our own stack over a port, and what it counts besides.
+fn on<P: Port, C: Copy + Default>(
+    port: P,
+    config: &stack::Config,
+    counters: Arc<Counters>,
+) -> Result<Made<Native<P, C>>, Error> {
+    let engine = Native::new(port, config, counters, time::now()).map_err(LinkError::Memory)?;
+    let drops = Some(engine.drops());
+    Ok(Made { engine, drops })
+}
+
+/// An engine, and what it counts beside what every engine does.
+struct Made<E> {
+    engine: E,
+    drops: Option<Arc<Drops>>,
+}
+
+/// What a shard's thread needs beside an engine.
+struct Place {
+    context: ShardContext,
+    letterbox: Arc<Letterbox>,
+    cpu: Option<Cpu>,
+    ready: Sender<Ready>,
+}
+
 fn serve<E, F, H>(
-    seat: Seat,
-    engine: impl FnOnce(Config, Vec<Listener>, Alarm, Arc<Counters>) -> Result<E, SetupError>,
+    place: Place,
     make: &F,
+    engine: impl FnOnce(Arc<Counters>) -> Result<Made<E>, Error>,
 ) -> Result<(), Error>
 where
     E: Engine<H>,
@@ -180,16 +263,16 @@ where
     F: Fn(&ShardContext) -> H,
     H: Handler,
 {
-    let Seat { context, config, listeners, alarm, letterbox, cpu, ready } = seat;
+    let Place { context, letterbox, cpu, ready } = place;
     let index = context.index;
     // Before anything is allocated, so that the memory is near the CPU.
     let cpu = cpu.filter(|&cpu| cpu::pin(cpu));
     let counters = context.counters.clone();
     let clock: Arc<Clock> = context.clock.clone();
-    let engine = engine(config, listeners, alarm, counters.clone())?;
+    let Made { engine, drops } = engine(counters.clone())?;
     let mut handler = make(&context);
     // Nobody waits any more when another shard has failed; the order to end is on its way then.
-    let _ = ready.send((index, cpu));
+    let _ = ready.send(Ready { index, cpu, drops });
     drop((ready, context));
     let shard = Shard::new(engine, letterbox, clock, counters);
     shard

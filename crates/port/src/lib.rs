@@ -1,6 +1,6 @@
 //! Where frames come from and go to: [`Port`].
 //!
-//! [`MemPort`] joins two stacks in one process. [`Faulty`] and [`Tracer`] go around any port: the
+//! [`MemPort`] joins two stacks in one process, [`Fanout`] the queues of one link. [`Faulty`] and [`Tracer`] go around any port: the
 //! one makes a link bad on purpose, the other writes down what passes.
 //!
 //! Invariant: a port owns no frame between calls but what [`Faulty`] holds back; a frame handed to
@@ -13,7 +13,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod alarm;
 mod bell;
+mod fanout;
 mod fault;
 mod mem_port;
 mod trace;
@@ -23,7 +25,9 @@ use core::net::IpAddr;
 use base::Instant;
 use mem::{Batch, Pool};
 
+pub use alarm::Alarm;
 pub use bell::Bell;
+pub use fanout::Fanout;
 pub use fault::{Faults, Faulty};
 pub use mem_port::MemPort;
 pub use trace::Tracer;

@@ -27,7 +27,7 @@ pub struct Config {
     /// Buffers of 4 KiB, for bytes that were sent and not acknowledged, or received and not
     /// consumed. A connection takes one while it answers.
     pub buffers: u32,
-    /// Packet buffers of 1.6 KiB. As many packets as the port takes at once are enough.
+    /// Packet buffers, of 1.6 KiB where the MTU is 1,500. As many packets as the port takes at once are enough.
     pub frames: u32,
     /// The settings of TCP connections.
     pub tcp: tcp::Config,
@@ -50,10 +50,21 @@ pub struct Secrets {
 /// A local address and port that connections are accepted on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listener {
-    /// The address; `None`: every address of this end.
+    /// The address; `None`: every address of this end; an unspecified one (`0.0.0.0`, `::`): every
+    /// one of its family.
     pub address: Option<IpAddr>,
     /// The port.
     pub port: u16,
+}
+
+impl Listener {
+    /// Whether connections to this address and port of ours are its own.
+    pub(crate) fn fits(&self, address: IpAddr, port: u16) -> bool {
+        let fits = |own: IpAddr| {
+            own == address || own.is_unspecified() && own.is_ipv4() == address.is_ipv4()
+        };
+        self.port == port && self.address.is_none_or(fits)
+    }
 }
 
 /// Where packets for some destinations go.

@@ -24,11 +24,15 @@ pub(crate) struct ReceiveStore {
 impl ReceiveStore {
     /// Bytes that always fit, wherever in a page they start: the largest window to be offered.
     pub(crate) const WINDOW: u32 = ((PAGES - 1) * PAGE) as u32;
-    /// Buffers that one segment can need: it may lie across two.
-    pub(crate) const BUFFERS_A_SEGMENT: u32 = 2;
 
     pub(crate) const fn new() -> Self {
         Self { pages: [const { None }; PAGES], start: 0, ready: 0, extent: 0 }
+    }
+
+    /// Buffers that a segment of so many bytes can need: it may begin and end in the middle of one.
+    pub(crate) const fn buffers_for(bytes: usize) -> u32 {
+        // A segment is shorter than 2^16.
+        1 + bytes.div_ceil(PAGE) as u32
     }
 
     /// Bytes in order.

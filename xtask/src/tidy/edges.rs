@@ -11,6 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mem", &["base"]),
     ("tcp", &["base", "mem", "wire"]),
     ("port", &["base", "mem", "wire"]),
+    ("port-tap", &["base", "mem", "port", "wire"]),
     ("port-xdp", &["base", "mem", "port"]),
     ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
     ("sock", &["app", "base", "mem"]),
@@ -24,7 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     ("load", &["app", "base", "chart", "http"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
-    ("crore", &["app", "base", "http", "shard", "sock", "stack"]),
+    ("crore", &["app", "base", "http", "port-tap", "shard", "sock", "stack"]),
     (
         "cli",
         &[

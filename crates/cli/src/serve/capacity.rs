@@ -17,10 +17,29 @@ pub const OWN_BYTES: u64 = 128;
 /// other programs want some.
 pub const USABLE_PERCENT: u64 = 90;
 
+/// Who holds connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// The kernel, and crore besides.
+    Kernel,
+    /// crore alone, with its own stack.
+    OwnStack,
+}
+
+impl Holder {
+    /// Bytes for one idle connection.
+    const fn bytes(self) -> u64 {
+        match self {
+            Self::Kernel => KERNEL_BYTES + OWN_BYTES,
+            Self::OwnStack => OWN_BYTES,
+        }
+    }
+}
+
 /// Connections that the memory available now suffices for; none where the system does not say how
 /// much that is.
-pub fn connections_in_memory() -> Option<u64> {
-    Some(usable_memory()? / (KERNEL_BYTES + OWN_BYTES))
+pub fn connections_in_memory(holder: Holder) -> Option<u64> {
+    Some(usable_memory()? / holder.bytes())
 }
 
 /// Bytes of memory that connections may take now; none where the system does not say.
@@ -35,18 +54,19 @@ pub fn usable_memory() -> Option<u64> {
 ///
 /// # Errors
 /// When it does not. The problem has no place: the caller knows where the number came from.
-pub fn check(asked: NonZeroU32, possible: Option<u64>) -> Result<(), Problem> {
+pub fn check(asked: NonZeroU32, holder: Holder, possible: Option<u64>) -> Result<(), Problem> {
     let Some(possible) = possible.filter(|possible| u64::from(asked.get()) > *possible) else {
         return Ok(());
     };
-    let needed = u64::from(asked.get()) * (KERNEL_BYTES + OWN_BYTES);
+    let needed = u64::from(asked.get()) * holder.bytes();
     Err(Problem::unplaced(format!(
         "{asked} connections need about {}, and memory suffices for {possible}",
         bytes(needed)
     ))
     .advise(format!(
-        "ask for {possible} or fewer; an idle connection takes {} of the kernel's memory",
-        bytes(KERNEL_BYTES)
+        "ask for {possible} or fewer; an idle connection takes {}{}",
+        bytes(holder.bytes()),
+        if holder == Holder::Kernel { ", most of it in the kernel" } else { "" }
     )))
 }
 
@@ -84,7 +104,7 @@ fn group_available() -> Option<u64> {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::{available, bytes, check};
+    use super::{Holder, available, bytes, check};
 
     #[test]
     fn available_memory_is_read_in_bytes() {
@@ -95,12 +115,12 @@ mod tests {
 
     #[test]
     fn more_than_memory_holds_is_refused_with_what_it_holds() {
-        let asked = |count| check(NonZeroU32::new(count).unwrap(), Some(1_000));
+        let asked = |count| check(NonZeroU32::new(count).unwrap(), Holder::Kernel, Some(1_000));
         assert_eq!(asked(1_000), Ok(()));
         let problem = asked(10_000_000).unwrap_err().to_string();
         assert!(problem.contains("38.0 GiB"), "{problem}");
         assert!(problem.contains("ask for 1000 or fewer"), "{problem}");
-        assert_eq!(check(NonZeroU32::MAX, None), Ok(()));
+        assert_eq!(check(NonZeroU32::MAX, Holder::Kernel, None), Ok(()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crore::Error;
+use crore::{Error, LinkError};
 
 use crate::settings::{Given, Problem, Settings};
 
@@ -45,6 +45,12 @@ impl Failure {
                     None => given.place("admin", None),
                 }
             }
+            Error::Link(LinkError::Gateway(_)) => given.place("gateway", None),
+            Error::Link(LinkError::Listen(address)) => {
+                let index = settings.listen.iter().position(|listen| listen == address);
+                given.place("listen", index)
+            }
+            Error::Link(LinkError::Tap(_)) => given.place("net", None),
             _ => return Self::ended(Problem::unplaced(message)),
         };
         let problem = Problem::new(place, message);
@@ -52,7 +58,7 @@ impl Failure {
             Error::Listen(_) => problem.advise("--listen 127.0.0.1:0 takes a port that is free"),
             _ => problem,
         };
-        let wrong_setting = matches!(error, Error::Descriptors { .. });
+        let wrong_setting = matches!(error, Error::Descriptors { .. } | Error::Link(_));
         Self { problems: vec![problem], wrong_setting }
     }
 }

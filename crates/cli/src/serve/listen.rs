@@ -2,13 +2,14 @@
 
 use std::num::NonZeroU32;
 
-use crore::{Bound, Server};
+use crore::{Bound, Server, Tap};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::info;
 
 use crate::settings::{Given, Net, Place, Settings};
 
-use super::{Failure, capacity};
+use super::Failure;
+use super::capacity::{self, Holder};
 
 /// Connections of the admin listener. One that nobody uses makes way for a new one.
 const ADMIN_CONNECTIONS: u32 = 256;
@@ -68,17 +69,25 @@ fn server(given: &Given<'_>, settings: &Settings) -> Result<Server, Failure> {
     if let Some(connections) = connections(given, settings)? {
         server = server.max_connections(connections.get());
     }
-    let net = match settings.net {
-        Net::Kernel => crore::Net::Kernel,
-        Net::Epoll => crore::Net::Epoll,
-        Net::Uring => crore::Net::Uring,
-    };
     Ok(server
-        .net(net)
+        .net(net(settings))
         .max_connections_per_client(settings.max_connections_per_client)
         .evict_idle(settings.evict_idle)
         .reserve_descriptors(descriptors_for_files(given))
         .max_held_bytes(held_bytes(settings)))
+}
+
+fn net(settings: &Settings) -> crore::Net {
+    match &settings.net {
+        Net::Kernel => crore::Net::Kernel,
+        Net::Epoll => crore::Net::Epoll,
+        Net::Uring => crore::Net::Uring,
+        Net::Tap(device) => crore::Net::Tap(Tap {
+            device: device.clone(),
+            addresses: settings.addresses.clone(),
+            gateways: settings.gateways.clone(),
+        }),
+    }
 }
 
 /// Descriptors that connections leave to files: as many as the site may keep open, but where there
@@ -96,14 +105,16 @@ fn descriptors() -> u64 {
 /// The number of connections to ask the library for. None leaves it to the library, which knows how
 /// many descriptors there are; memory is looked at here.
 fn connections(given: &Given<'_>, settings: &Settings) -> Result<Option<NonZeroU32>, Failure> {
-    let possible = capacity::connections_in_memory();
+    let own_stack = matches!(settings.net, Net::Tap(_));
+    let holder = if own_stack { Holder::OwnStack } else { Holder::Kernel };
+    let possible = capacity::connections_in_memory(holder);
     if let Some(asked) = settings.max_connections {
-        return capacity::check(asked, possible)
+        return capacity::check(asked, holder, possible)
             .map(|()| Some(asked))
             .map_err(|problem| Failure::at(given, "max_connections", problem));
     }
-    let most = descriptors().min(LIBRARY_MOST);
+    let most = if own_stack { LIBRARY_MOST } else { descriptors().min(LIBRARY_MOST) };
     let Some(fewer) = possible.filter(|possible| *possible < most) else { return Ok(None) };
-    info!("memory suffices for {fewer} connections, fewer than descriptors would");
+    info!("memory suffices for {fewer} connections, fewer than would be held otherwise");
     Ok(NonZeroU32::new(u32::try_from(fewer).unwrap_or(u32::MAX)))
 }

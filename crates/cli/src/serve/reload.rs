@@ -153,6 +153,8 @@ fn restart_needed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
         ("net", old.net != new.net),
+        ("address", old.addresses != new.addresses),
+        ("gateway", old.gateways != new.gateways),
         ("shards", old.shards != new.shards),
         ("max-connections", old.max_connections != new.max_connections),
         (

@@ -11,22 +11,29 @@ mod problem;
 mod suggest;
 mod values;
 
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crore::{Address, http};
+use crore::{Address, Prefix, http};
 
 pub use layers::{
     Flags, Given, Sources, file_keys, has_variable, misspelt_variables, take_defaults_out, variable,
 };
-pub use options::{LogFormat, Net, Options, Sandbox};
+pub use options::{LogFormat, Options, Sandbox};
 pub use problem::{Place, Problem};
-pub use values::Levels;
+pub use values::{Levels, Net};
 
 /// The most that `header-bytes` can be: a client can make the server hold as much on each
 /// connection.
 const MOST_HEADER_BYTES: u64 = 1 << 20;
+
+/// The same on our own stack, which offers a client a window of 60 KiB.
+const MOST_HEADER_BYTES_OWN_STACK: u64 = 48 << 10;
+
+/// The port that is listened on where nothing is said about it.
+const OWN_STACK_PORT: u16 = 8080;
 
 /// All settings, with the defaults filled in, but for what is served.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,6 +44,10 @@ pub struct Settings {
     pub admin: Option<Address>,
     /// What drives the connections.
     pub net: Net,
+    /// Addresses of crore's own stack.
+    pub addresses: Vec<Prefix>,
+    /// Its routers to everywhere else.
+    pub gateways: Vec<IpAddr>,
     /// Threads that serve; none: one for each processor.
     pub shards: Option<NonZeroU16>,
     /// Connections open at once; none: what descriptors and memory allow.
@@ -68,10 +79,18 @@ impl Settings {
     /// When one is out of its range, or at odds with another.
     pub fn new(given: &Given<'_>) -> Result<Self, Problem> {
         let options = given.options.clone();
+        let net = known(options.net);
+        let addresses = options.address.unwrap_or_default();
+        check_link(given, &net, &addresses)?;
+        let own_stack = matches!(net, Net::Tap(_));
+        let anywhere = own_stack && given.place("listen", None) == Place::Default;
+        let listen = if anywhere { on_all(&addresses) } else { known(options.listen) };
         Ok(Self {
-            listen: known(options.listen),
+            listen,
             admin: options.admin,
-            net: known(options.net),
+            net,
+            addresses,
+            gateways: options.gateway.unwrap_or_default(),
             shards: options.shards,
             max_connections: options.limits.max_connections,
             max_connections_per_client: known(options.limits.max_connections_per_client),
@@ -85,6 +104,33 @@ impl Settings {
             drain: known(options.drain).0,
         })
     }
+}
+
+/// Whether there are addresses for a stack of our own, and only for one.
+fn check_link(given: &Given<'_>, net: &Net, addresses: &[Prefix]) -> Result<(), Problem> {
+    let wrong = |name, reason: &str| Problem::new(given.place(name, None), reason);
+    let own_stack = matches!(net, Net::Tap(_));
+    if own_stack && addresses.is_empty() {
+        return Err(wrong("net", "crore's own stack needs an address on the link")
+            .advise("--address 10.0.0.2/24 gives it one; the kernel's end needs another one"));
+    }
+    let gateway = given.options.gateway.is_some();
+    if !own_stack && (gateway || !addresses.is_empty()) {
+        let name = if addresses.is_empty() { "gateway" } else { "address" };
+        return Err(wrong(name, "the kernel's stack has its own addresses and routes")
+            .advise("it is for --net tap:DEVICE"));
+    }
+    let header_bytes = given.options.limits.header_bytes.map_or(0, |size| size.0);
+    if own_stack && header_bytes > MOST_HEADER_BYTES_OWN_STACK {
+        return Err(wrong("header_bytes", "at most 48KiB are possible with crore's own stack"));
+    }
+    Ok(())
+}
+
+/// The usual port on every address of our own stack's.
+fn on_all(addresses: &[Prefix]) -> Vec<Address> {
+    let at = |prefix: &Prefix| Address::Tcp(SocketAddr::new(prefix.address, OWN_STACK_PORT));
+    addresses.iter().map(at).collect()
 }
 
 fn http_settings(given: &Given<'_>) -> Result<http::Settings, Problem> {

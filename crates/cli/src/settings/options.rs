@@ -5,15 +5,16 @@
 //! the limits, `max-connections` in `[limits]`. Every field is an `Option`; which source wins is
 //! decided in `layers`.
 
+use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
-use crore::Address;
+use crore::{Address, Prefix};
 use serde::Deserialize;
 use site::config::Size;
 
-use super::values::{self, LeastPace, Levels, Span};
+use super::values::{self, LeastPace, Levels, Net, Span};
 
 /// Gives a struct of optional settings the means to be laid over another one of its kind.
 macro_rules! layer {
@@ -46,7 +47,7 @@ pub struct Options {
     /// Sockets that systemd hands over (LISTEN_FDS) are used beside it, and in place of the default.
     #[arg(short, long, value_name = "ADDR", value_delimiter = ',', help_heading = "Network")]
     #[arg(default_value = "127.0.0.1:8080")]
-    #[serde(deserialize_with = "values::addresses")]
+    #[serde(deserialize_with = "values::list")]
     pub listen: Option<Vec<Address>>,
 
     /// Status page, /metrics, /healthz and /readyz on an address of their own
@@ -57,9 +58,25 @@ pub struct Options {
     #[serde(deserialize_with = "values::address")]
     pub admin: Option<Address>,
 
-    /// What drives the connections
+    /// What drives the connections: kernel, epoll, uring or tap:DEVICE
+    ///
+    /// The first three are sockets of the kernel's; `kernel` tries epoll and io_uring at the start
+    /// and takes the faster one. With `tap:DEVICE` crore's own TCP/IP stack serves on a TAP device,
+    /// which is made if there is none, under addresses of its own (--address).
     #[arg(long, value_name = "ENGINE", help_heading = "Network", default_value = "kernel")]
     pub net: Option<Net>,
+
+    /// An address of crore's own stack and its network's length, like 10.0.0.2/24
+    ///
+    /// May be given more than once. Where nothing is said about --listen, it listens on all of them.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "Network")]
+    #[serde(deserialize_with = "values::list")]
+    pub address: Option<Vec<Prefix>>,
+
+    /// The router that crore's own stack sends to what is in none of its networks
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Network")]
+    #[serde(deserialize_with = "values::list")]
+    pub gateway: Option<Vec<IpAddr>>,
 
     /// Threads that serve, each on a processor of its own [default: one for each processor]
     #[arg(short, long, value_name = "N", help_heading = "Network")]
@@ -130,6 +147,8 @@ layer!(Options {
     listen,
     admin,
     net,
+    address,
+    gateway,
     shards,
     limits,
     log,
@@ -212,18 +231,6 @@ layer!(LimitOptions {
     target_bytes,
     body_bytes,
 });
-
-/// What drives the connections.
-#[derive(ValueEnum, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "kebab-case")]
-pub enum Net {
-    /// Kernel sockets: io_uring where a trial at the start shows that it is faster here, else epoll
-    Kernel,
-    /// Kernel sockets by epoll
-    Epoll,
-    /// Kernel sockets by io_uring
-    Uring,
-}
 
 /// The form of the access log.
 #[derive(ValueEnum, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,7 +11,7 @@ use super::{Flags, Options, Problem, Settings, Sources, file_keys, misspelt_vari
 use crore::http;
 
 /// A value for each setting that is not its default: as text, and as TOML.
-const SAMPLES: [(&str, &str, &str); 23] = [
+const SAMPLES: [(&str, &str, &str); 25] = [
     ("root", "/srv/www", "'/srv/www'"),
     ("listen", "[::1]:81,unix:/run/a.sock", "['[::1]:81', 'unix:/run/a.sock']"),
     ("admin", "127.0.0.1:9", "'127.0.0.1:9'"),
@@ -28,6 +28,8 @@ const SAMPLES: [(&str, &str, &str); 23] = [
     ("header_lines", "50", "50"),
     ("target_bytes", "1000", "1000"),
     ("body_bytes", "2GiB", "'2GiB'"),
+    ("address", "10.0.0.2/24,fd00::2/64", "['10.0.0.2/24', 'fd00::2/64']"),
+    ("gateway", "10.0.0.1", "'10.0.0.1'"),
     ("log", "json", "'json'"),
     ("log_file", "/var/log/a.log", "'/var/log/a.log'"),
     ("level", "warn,site=debug", "'warn,site=debug'"),
@@ -209,8 +211,8 @@ fn problems_in_a_file_say_where_why_and_what_to_do() {
         ),
         (
             "net = 'urng'\n",
-            "crore.toml:1:7: unknown value `urng`\n  |\n1 | net = 'urng'\n  |       ^^^^^^\n  = did \
-             you mean `uring`?",
+            "crore.toml:1:7: unknown value `urng`; did you mean `uring`?\n  |\n1 | net = 'urng'\n  |  \
+             \x20    ^^^^^^",
         ),
         (
             "log = 'xml'\n",
@@ -249,7 +251,7 @@ fn a_file_that_is_not_one_is_refused() {
 fn problems_in_a_variable_name_it_and_its_value() {
     for (name, value, complaint) in [
         ("CRORE_SHARDS", "many", "CRORE_SHARDS=many: invalid digit found in string"),
-        ("CRORE_NET", "epol", "CRORE_NET=epol: unknown value `epol`\n  = did you mean `epoll`?"),
+        ("CRORE_NET", "epol", "CRORE_NET=epol: unknown value `epol`; did you mean `epoll`?"),
         ("CRORE_DRAIN", "30", "CRORE_DRAIN=30: the unit is missing; write 30s or 30ms"),
         ("CRORE_LOG", "", "CRORE_LOG=: a value is missing"),
         ("CRORE_LISTEN", "80", "CRORE_LISTEN=80: `80` is not an address: write 0.0.0.0:80"),
@@ -272,6 +274,9 @@ fn values_at_odds_with_each_other_are_refused_where_they_stand() {
     for (text, complaint) in [
         ("[limits]\nheader-lines = 129\n", "crore.toml:2:16: at most 128 are possible"),
         ("[limits]\nheader-bytes = '2MiB'\n", "crore.toml:2:16: at most 1MiB is possible"),
+        ("net = 'tap:t0'\n", "crore.toml:1:7: crore's own stack needs an address"),
+        ("address = '10.0.0.2/24'\n", "crore.toml:1:11: the kernel's stack has its own"),
+        ("gateway = '10.0.0.1'\n", "crore.toml:1:11: the kernel's stack has its own"),
     ] {
         let file = Toml::new(text);
         let sources = file.sources();
@@ -306,4 +311,18 @@ fn whatever_is_not_optional_has_a_default() {
     let sources = no_sources();
     let settings = Settings::new(&sources.read().unwrap()).unwrap();
     assert_eq!(settings.http, http::Settings::default());
+}
+
+#[test]
+fn our_own_stack_listens_on_its_own_addresses_unless_told_otherwise() {
+    let start = "net = 'tap:t0'\naddress = ['10.0.0.2/24', 'fd00::2/64']\n";
+    for (listen, expected) in
+        [("", &["10.0.0.2:8080", "[fd00::2]:8080"][..]), ("listen = '[::]:80'\n", &["[::]:80"])]
+    {
+        let file = Toml::new(&format!("{start}{listen}"));
+        let sources = file.sources();
+        let settings = Settings::new(&sources.read().unwrap()).unwrap();
+        let found: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
 }

@@ -12,6 +12,8 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Visitor};
 use site::config::Size;
 use tracing_subscriber::filter::Targets;
 
+use super::suggest::nearest;
+
 /// A length of time with its unit: `500ms`, `10s`, `5m`, `1h`. At most 49 days, the longest
 /// time a connection's timer runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -86,6 +88,45 @@ impl FromStr for Levels {
     }
 }
 
+/// What drives the connections.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Net {
+    /// Kernel sockets: io_uring where a trial at the start shows that it is faster here, else epoll.
+    Kernel,
+    /// Kernel sockets by epoll.
+    Epoll,
+    /// Kernel sockets by io_uring.
+    Uring,
+    /// crore's own stack on the TAP device of this name.
+    Tap(String),
+}
+
+impl FromStr for Net {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kernel" => Ok(Self::Kernel),
+            "epoll" => Ok(Self::Epoll),
+            "uring" => Ok(Self::Uring),
+            _ => match text.split_once(':') {
+                Some(("tap", "")) => Err("a TAP device needs a name: tap:crore0".into()),
+                Some(("tap", device)) => Ok(Self::Tap(device.to_owned())),
+                _ => Err(unknown_net(text)),
+            },
+        }
+    }
+}
+
+fn unknown_net(text: &str) -> String {
+    let meant = match nearest(text, ["kernel", "epoll", "uring"]) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if text == "tap" => "the device's name is missing: tap:crore0".into(),
+        None => "known here: kernel, epoll, uring, tap:DEVICE".into(),
+    };
+    format!("unknown value `{text}`; {meant}")
+}
+
 /// Splits `10s` into 10 and `s`.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -123,46 +164,50 @@ macro_rules! deserialize_from_text {
     )*};
 }
 
-deserialize_from_text!(LeastPace, Levels, Span);
+deserialize_from_text!(LeastPace, Levels, Net, Span);
 
 /// Reads an address.
 pub fn address<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Address>, D::Error> {
     source.deserialize_any(FromText(PhantomData)).map(Some)
 }
 
-/// Reads a list of addresses, or a single one.
-pub fn addresses<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<Address>>, D::Error> {
-    source.deserialize_any(Addresses).map(Some)
+/// Reads a list of values, or a single one.
+pub fn list<'de, T, D>(source: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    source.deserialize_any(List(PhantomData)).map(Some)
 }
 
-struct Addresses;
+struct List<T>(PhantomData<T>);
 
-impl<'de> Visitor<'de> for Addresses {
-    type Value = Vec<Address>;
+impl<'de, T: FromStr<Err: fmt::Display>> Visitor<'de> for List<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or a list of strings")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
         Ok(vec![text.parse().map_err(E::custom)?])
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
-        let mut addresses = Vec::new();
-        while let Some(address) = list.next_element_seed(OneAddress)? {
-            addresses.push(address);
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(One(PhantomData))? {
+            values.push(value);
         }
-        Ok(addresses)
+        Ok(values)
     }
 }
 
-struct OneAddress;
+struct One<T>(PhantomData<T>);
 
-impl<'de> DeserializeSeed<'de> for OneAddress {
-    type Value = Address;
+impl<'de, T: FromStr<Err: fmt::Display>> DeserializeSeed<'de> for One<T> {
+    type Value = T;
 
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Address, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<T, D::Error> {
         source.deserialize_any(FromText(PhantomData))
     }
 }
@@ -171,7 +216,21 @@ impl<'de> DeserializeSeed<'de> for OneAddress {
 mod tests {
     use std::time::Duration;
 
-    use super::{LeastPace, Levels, Span};
+    use super::{LeastPace, Levels, Net, Span};
+
+    #[test]
+    fn a_device_has_a_kind_and_a_name() {
+        assert_eq!("tap:crore0".parse(), Ok(Net::Tap("crore0".into())));
+        for (text, advice) in [
+            ("tap", "the device's name is missing"),
+            ("tap:", "needs a name: tap:crore0"),
+            ("epol", "did you mean `epoll`?"),
+            ("dpdk:0", "known here: kernel, epoll, uring, tap:DEVICE"),
+        ] {
+            let said = text.parse::<Net>().unwrap_err();
+            assert!(said.contains(advice), "{text}: {said}");
+        }
+    }
 
     #[test]
     fn times_are_read_with_their_unit() {

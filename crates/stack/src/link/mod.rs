@@ -29,9 +29,12 @@ use neighbors::Neighbors;
 pub(crate) use packet::{Control, Packet, Segment};
 use routes::Routes;
 
-/// Bytes of a buffer for one packet: an Ethernet frame of the usual size, and room to spare for
-/// VLAN tags, in whole cache lines.
-const BUFFER_BYTES: usize = 1664;
+/// Bytes of a buffer for one packet: an Ethernet frame of the link's longest, and room to spare for
+/// VLAN tags, in whole cache lines. 1,664 for the usual MTU of 1,500.
+const fn buffer_bytes(mtu: u16) -> usize {
+    let wanted = (mtu as usize + 164).next_multiple_of(64);
+    if wanted < Pool::BUFFER_BYTES_MAX { wanted } else { Pool::BUFFER_BYTES_MAX }
+}
 
 /// One link, as TCP sees it: something to send segments over.
 pub(crate) struct Link<P: Port> {
@@ -71,7 +74,7 @@ impl<P: Port> Link<P> {
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
             neighbors: Neighbors::new(config.frames),
-            frames: Pool::new_in(arena, config.frames, BUFFER_BYTES)?,
+            frames: Pool::new_in(arena, config.frames, buffer_bytes(caps.mtu))?,
             out: Batch::new(),
             packets: 0,
             now: Instant::ZERO,
@@ -82,14 +85,15 @@ impl<P: Port> Link<P> {
     }
 
     /// A pool for packets that arrive over this link: one batch.
-    pub(crate) fn arrivals_in(arena: &mut Arena) -> Result<Pool, ReserveError> {
-        Pool::new_in(arena, Batch::CAPACITY as u32, BUFFER_BYTES)
+    pub(crate) fn arrivals_in(arena: &mut Arena, mtu: u16) -> Result<Pool, ReserveError> {
+        Pool::new_in(arena, Batch::CAPACITY as u32, buffer_bytes(mtu))
     }
 
     /// Bytes of an arena that a link and its pool for arrivals take.
-    pub(crate) const fn bytes_for(config: &Config) -> usize {
-        Pool::bytes_for(config.frames, BUFFER_BYTES)
-            .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, BUFFER_BYTES))
+    pub(crate) const fn bytes_for(config: &Config, mtu: u16) -> usize {
+        let bytes = buffer_bytes(mtu);
+        Pool::bytes_for(config.frames, bytes)
+            .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, bytes))
     }
 
     /// Everything from now on happens at this time.

@@ -11,11 +11,6 @@ use tcp::{Answered, Arrival, Body, Events, Late, Payload, Received, Tuple, Unrea
 use super::{Core, tcp_turn};
 use crate::Reason;
 use crate::link::{Complaint, Control, Packet, Segment, Trouble};
-use crate::receive_store::ReceiveStore;
-
-/// Buffers that must be free for payload to be taken: for what the handler answers, and for all of
-/// the segment in case that it consumes nothing.
-pub(super) const BUFFERS_FOR_PAYLOAD: u32 = 1 + ReceiveStore::BUFFERS_A_SEGMENT;
 
 /// Blocks looked at in one go for bytes ahead of their turn, when buffers have run out.
 const BLOCKS_A_LOOK: u32 = 16;
@@ -119,7 +114,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return self.segment_for_block(app, block, &segment.without_payload(), &[]);
         }
         // What is ahead of its turn may not take the buffers that what comes before it needs.
-        let spare = BUFFERS_FOR_PAYLOAD + ReceiveStore::BUFFERS_A_SEGMENT;
+        let spare = 2 * self.settings.buffers_for_payload - 1;
         let can_hold = self.buffers.available() >= spare.max(self.buffers.capacity() / 2);
         let held = &mut self.blocks[block];
         let arrival = arrival(segment, payload, can_hold);
@@ -156,7 +151,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// before it.
     fn has_room(&mut self, block: u32, first: Seq) -> bool {
         let next = self.blocks[block].tcp.receive_next();
-        if self.buffers.available() >= BUFFERS_FOR_PAYLOAD {
+        if self.buffers.available() >= self.settings.buffers_for_payload {
             return true;
         }
         if next.before(first) {
@@ -164,12 +159,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
         self.blocks[block].forget_ahead(&mut self.buffers);
         for _ in 0..BLOCKS_A_LOOK {
-            if self.buffers.available() >= BUFFERS_FOR_PAYLOAD {
+            if self.buffers.available() >= self.settings.buffers_for_payload {
                 break;
             }
             self.blocks.next_in_turn().forget_ahead(&mut self.buffers);
         }
-        self.buffers.available() >= BUFFERS_FOR_PAYLOAD
+        self.buffers.available() >= self.settings.buffers_for_payload
     }
 
     /// Acts on what a segment led to.

@@ -189,10 +189,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// The listener that a connection's near end belongs to.
     pub(super) fn listener(&self, ends: &Tuple) -> Option<u16> {
-        let fits = |listener: &crate::Listener| {
-            listener.port == ends.local_port
-                && listener.address.is_none_or(|address| address == ends.local)
-        };
+        let fits = |listener: &crate::Listener| listener.fits(ends.local, ends.local_port);
         self.listeners.iter().position(fits).and_then(|index| u16::try_from(index).ok())
     }
 

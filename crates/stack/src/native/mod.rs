@@ -7,6 +7,7 @@ mod dial;
 mod input;
 mod listen;
 mod output;
+mod patience;
 mod rest;
 mod serve;
 mod sleep_timer;
@@ -34,6 +35,7 @@ use crate::link::Link;
 use crate::ports::Ports;
 use crate::receive_store::{PAGE, ReceiveStore};
 use crate::{Config, Drops, Listener};
+use patience::Patience;
 
 /// Batches of packets taken in one turn at most.
 const BATCHES_A_TURN: u32 = 4;
@@ -49,6 +51,7 @@ pub struct Native<P: Port, C> {
     batch: Batch,
     pages: Pages,
     reserved: usize,
+    patience: Patience,
 }
 
 /// Everything but the packets that are being looked at.
@@ -89,6 +92,9 @@ struct Settings {
     held_bytes: usize,
     evict_idle: bool,
     sequence_key: tcp::Key,
+    /// Buffers that must be free for payload to be taken: for what the handler answers, and for
+    /// all of a segment in case that it consumes nothing.
+    buffers_for_payload: u32,
 }
 
 /// The parts of a connection's surroundings that every call of TCP wants.
@@ -112,7 +118,8 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     ) -> Result<Self, ReserveError> {
         let drops = Arc::new(Drops::default());
         let limits = &config.limits;
-        let reserved = Self::bytes_for(config);
+        let mtu = port.caps().mtu;
+        let reserved = Self::bytes_for(config, mtu);
         let mut arena = Arena::new(reserved, Touch::Later)?;
         let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
         let settings = Settings {
@@ -121,6 +128,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             held_bytes: (limits.held_bytes as usize).min(window as usize),
             evict_idle: limits.evict_idle,
             sequence_key: config.secrets.sequence,
+            buffers_for_payload: 1 + ReceiveStore::buffers_for(usize::from(mtu)),
         };
         // Not a secret worth much, and different in every process: the budget must only be hard to
         // tell from outside.
@@ -158,19 +166,27 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             now,
             draining: false,
         };
-        let arrivals = Link::<P>::arrivals_in(&mut arena)?;
-        Ok(Self { core, arrivals, batch: Batch::new(), pages: arena.pages(), reserved })
+        let arrivals = Link::<P>::arrivals_in(&mut arena, mtu)?;
+        Ok(Self {
+            core,
+            arrivals,
+            batch: Batch::new(),
+            pages: arena.pages(),
+            reserved,
+            patience: Patience::new(now),
+        })
     }
 
-    /// Bytes of memory that an engine reserves for a configuration, beside its working blocks.
+    /// Bytes of memory that an engine reserves for a configuration and packets of at most `mtu`
+    /// bytes, beside its working blocks.
     #[must_use]
-    pub const fn bytes_for(config: &Config) -> usize {
+    pub const fn bytes_for(config: &Config, mtu: u16) -> usize {
         let limits = &config.limits;
         Flows::<C>::bytes_for(limits.connections)
             .saturating_add(Clients::bytes_for(limits.connections, limits.connections_per_client))
             .saturating_add(Pool::bytes_for(config.buffers, PAGE))
             .saturating_add(TimerWheel::bytes_for(config.working))
-            .saturating_add(Link::<P>::bytes_for(config))
+            .saturating_add(Link::<P>::bytes_for(config, mtu))
     }
 
     /// Bytes reserved for tables and pools, and on which kind of pages.
@@ -291,9 +307,11 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         let dialled = self.core.dial(app);
         self.core.link.flush();
         self.core.count_levels();
+        let events = packets + timers + listed + swept + dialled;
+        self.patience.after_turn(now, events);
         match self.core.link.failure() {
             Some(failure) => Err(failure),
-            None => Ok(packets + timers + listed + swept + dialled),
+            None => Ok(events),
         }
     }
 
@@ -324,7 +342,8 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
     }
 
     fn park(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
-        self.core.link.wait(until)
+        let due = until.is_some_and(|until| until <= self.core.now);
+        if due || !self.patience.may_sleep() { Ok(()) } else { self.core.link.wait(until) }
     }
 }
 

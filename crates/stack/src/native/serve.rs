@@ -7,7 +7,6 @@ use core::net::SocketAddr;
 use port::Port;
 use tcp::{Events, Tuple};
 
-use super::input::BUFFERS_FOR_PAYLOAD;
 use super::output::Fed;
 use super::{Core, tcp_turn};
 
@@ -129,7 +128,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// all the buffers of both would wait for each other.
     fn has_buffer(&self, block: u32, event: Event) -> bool {
         let asks = self.blocks[block].tcp.opened() && event != Event::Data;
-        self.buffers.available() > if asks { BUFFERS_FOR_PAYLOAD } else { 0 }
+        self.buffers.available() > if asks { self.settings.buffers_for_payload } else { 0 }
     }
 
     /// Keeps bytes that were not consumed where they are found later.

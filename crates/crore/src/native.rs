@@ -1,0 +1,275 @@
+//! Servers on our own TCP/IP stack: what they were told, made into what the stack is built with.
+//! Invariant: all that only a privileged user may do (devices, their queues) is done when a server
+//! is bound, and none of it when its shards start.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+
+use base::{Limits, SipKey};
+use port_tap::{Device, OpenError, TapPort};
+use rustix::io::Errno;
+use sock::LocalAddress;
+use stack::port::{Alarm, Fanout};
+use stack::wire::ethernet::Mac;
+use stack::{Config, Listener, ReserveError, Route, Secrets, tcp};
+
+use crate::{Address, Prefix, Tap};
+
+/// Connections of one shard that can have work to do at once, at most. Each takes about 2 KiB and a
+/// buffer of 4 KiB, once that many have been at work.
+const WORKING: u32 = 32_768;
+/// Packets of one shard that are on their way out: several batches, and those that wait for a
+/// neighbour's address.
+const FRAMES: u32 = 512;
+
+/// Our own stack on a link, ready to be started: a queue for each shard.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// What every shard's stack is built with, but for its number and limits.
+    config: Config,
+    queues: Vec<Queue>,
+    listening: Vec<LocalAddress>,
+    /// The kind of link, and what there is to say about this one.
+    pub(crate) kind: &'static str,
+    pub(crate) about: String,
+}
+
+/// Where the frames of one shard come from.
+#[derive(Debug)]
+pub(crate) enum Queue {
+    /// One queue of a TAP device.
+    Tap(Box<Fanout<TapPort>>),
+}
+
+/// Why our own stack cannot be put on a link. Prints as what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The TAP device cannot be had.
+    Tap(OpenError),
+    /// The stack was given no address of its own.
+    NoAddress,
+    /// A router that is in none of the networks of the stack's addresses, or a second one.
+    Gateway(IpAddr),
+    /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
+    /// or it is a Unix socket.
+    Listen(Address),
+    /// Sockets that were handed over belong to the kernel's stack.
+    Inherited,
+    /// The system refused descriptors or random numbers.
+    System(Errno),
+    /// Memory for connections or packets could not be reserved.
+    Memory(ReserveError),
+}
+
+impl Link {
+    /// Puts our stack on a TAP device, with a queue for each shard.
+    pub(crate) fn on_tap(tap: &Tap, listen: &[Address], shards: u16) -> Result<Self, LinkError> {
+        let config = config(&tap.addresses, &tap.gateways, &tap.device)?;
+        let listening = listening(listen, &tap.addresses)?;
+        let device = Device::open(&tap.device, shards).map_err(LinkError::Tap)?;
+        let about = about(&device, shards);
+        let ports = TapPort::all_of(device).map_err(LinkError::System)?;
+        let queues = ports.into_iter().map(|port| {
+            let alarm = port.alarm();
+            (port, alarm)
+        });
+        let queues = Fanout::join(queues.collect()).map_err(LinkError::Memory)?;
+        let queues = queues.into_iter().map(|queue| Queue::Tap(Box::new(queue))).collect();
+        Ok(Self { config: listeners(config, listen), queues, listening, kind: "tap", about })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> &[LocalAddress] {
+        &self.listening
+    }
+
+    /// What ends each shard's sleep.
+    pub(crate) fn alarms(&mut self) -> Vec<Alarm> {
+        let alarm = |queue: &mut Queue| match queue {
+            Queue::Tap(port) => port.inner().alarm(),
+        };
+        self.queues.iter_mut().map(alarm).collect()
+    }
+
+    /// What each shard's stack is built with: the shard's number and limits are still to be set.
+    pub(crate) fn into_parts(self) -> impl Iterator<Item = (Config, Queue)> {
+        let config = self.config;
+        self.queues.into_iter().map(move |queue| (config.clone(), queue))
+    }
+}
+
+/// What a shard's stack is built with.
+pub(crate) fn for_shard(config: Config, shard: u16, limits: Limits) -> Config {
+    let working = limits.connections.min(WORKING);
+    Config { shard, limits, working, buffers: working.max(64), ..config }
+}
+
+fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Config, LinkError> {
+    if addresses.is_empty() {
+        return Err(LinkError::NoAddress);
+    }
+    let networks = addresses.iter().map(|prefix| Route {
+        prefix: prefix.address,
+        length: prefix.length,
+        gateway: None,
+    });
+    let mut routes: Vec<Route> = networks.collect();
+    for &gateway in gateways {
+        let is_default =
+            |route: &Route| route.gateway.is_some() && route.prefix.is_ipv4() == gateway.is_ipv4();
+        let reachable = addresses.iter().any(|prefix| prefix.contains(gateway));
+        if !reachable || routes.iter().any(is_default) {
+            return Err(LinkError::Gateway(gateway));
+        }
+        routes.push(Route { prefix: gateway, length: 0, gateway: Some(gateway) });
+    }
+    let secret = || -> Result<u64, LinkError> {
+        let mut bytes = [0; 8];
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+            .map_err(LinkError::System)?;
+        Ok(u64::from_ne_bytes(bytes))
+    };
+    // The same for all shards, so that each understands the others' cookies.
+    let secrets = Secrets {
+        flows: SipKey::new([secret()?, secret()?]),
+        sequence: tcp::Key([secret()?, secret()?]),
+        cookies: tcp::Key([secret()?, secret()?]),
+    };
+    let tcp = tcp::Config { timestamp_offset: secret()? as u32, ..tcp::Config::default() };
+    Ok(Config {
+        shard: 0,
+        mac: mac(name, addresses),
+        addresses: addresses.iter().map(|prefix| prefix.address).collect(),
+        routes,
+        listeners: Vec::new(),
+        limits: Limits::default(),
+        working: 0,
+        buffers: 0,
+        frames: FRAMES,
+        tcp,
+        secrets,
+    })
+}
+
+/// The stack's own Ethernet address: locally administered, and the same each time, so that
+/// neighbours who remember it find a restarted server at once.
+fn mac(name: &str, addresses: &[Prefix]) -> Mac {
+    let mut hasher = DefaultHasher::new();
+    (name, addresses).hash(&mut hasher);
+    let [a, b, c, d, e, ..] = hasher.finish().to_be_bytes();
+    Mac([0x02, a, b, c, d, e])
+}
+
+fn listeners(config: Config, listen: &[Address]) -> Config {
+    let listeners = listen.iter().filter_map(|address| match address {
+        Address::Tcp(at) => Some(Listener { address: Some(at.ip()), port: at.port() }),
+        Address::Unix(_) => None,
+    });
+    Config { listeners: listeners.collect(), ..config }
+}
+
+/// Where connections are accepted, as a client has to write it: an address of the stack's own in
+/// place of "all".
+fn listening(listen: &[Address], own: &[Prefix]) -> Result<Vec<LocalAddress>, LinkError> {
+    let at = |address: &Address| {
+        let refused = || LinkError::Listen(address.clone());
+        let Address::Tcp(wanted) = address else { return Err(refused()) };
+        let ip = wanted.ip();
+        let fits = |prefix: &&Prefix| {
+            prefix.address == ip || ip.is_unspecified() && ip.is_ipv4() == prefix.address.is_ipv4()
+        };
+        let found = own.iter().find(fits).filter(|_| wanted.port() != 0).ok_or_else(refused)?;
+        Ok(LocalAddress::Inet(SocketAddr::new(found.address, wanted.port())))
+    };
+    listen.iter().map(at).collect()
+}
+
+fn about(device: &Device, queues: u16) -> String {
+    let made = if device.is_created() { "made here" } else { "attached" };
+    let down = if device.is_up() { "" } else { "; the device is down, bring it up" };
+    let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
+    format!("{}, {made}, MTU {}, {queues}{down}", device.name(), device.mtu())
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tap(error) => error.fmt(f),
+            Self::NoAddress => f.write_str(
+                "crore's own stack needs an address of its own on the link, like 10.0.0.2/24",
+            ),
+            Self::Gateway(gateway) => write!(
+                f,
+                "{gateway} cannot be a gateway: it has to be in the network of one of the \
+                 stack's addresses, and there is one for each family"
+            ),
+            Self::Listen(Address::Unix(path)) => write!(
+                f,
+                "unix:{} is a matter of the kernel's; crore's own stack listens on IP addresses",
+                path.display()
+            ),
+            Self::Listen(address @ Address::Tcp(at)) if at.port() == 0 => write!(
+                f,
+                "{address} has no port, and crore's own stack takes none by itself; write one"
+            ),
+            Self::Listen(address) => write!(
+                f,
+                "{address} is none of the stack's own addresses; 0.0.0.0 and [::] stand for all \
+                 of them"
+            ),
+            Self::Inherited => f.write_str(
+                "sockets handed over in LISTEN_FDS are the kernel's, and cannot be served by \
+                 crore's own stack; start it without them",
+            ),
+            Self::System(error) => write!(f, "the system refused what the link needs: {error}"),
+            Self::Memory(error) => write!(
+                f,
+                "no memory for connections and packets ({} bytes); lower the connection limit",
+                error.bytes
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{LinkError, config, listening};
+    use crate::{Address, Prefix};
+
+    fn own() -> Vec<Prefix> {
+        vec!["10.0.0.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()]
+    }
+
+    #[test]
+    fn all_addresses_stand_for_the_first_of_their_family() {
+        let listen: Vec<Address> = ["0.0.0.0:80", "[::]:80", "10.0.0.2:81"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        let found: Vec<String> =
+            listening(&listen, &own()).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["10.0.0.2:80", "[fd00::2]:80", "10.0.0.2:81"]);
+        for text in ["10.0.0.3:80", "10.0.0.2:0", "unix:/run/a"] {
+            let address: Address = text.parse().unwrap();
+            let refused = listening(std::slice::from_ref(&address), &own());
+            assert_eq!(refused, Err(LinkError::Listen(address)), "{text}");
+        }
+    }
+
+    #[test]
+    fn gateways_are_neighbours_and_one_of_a_family() {
+        let with = |gateways: &[&str]| {
+            let gateways: Vec<_> = gateways.iter().map(|text| text.parse().unwrap()).collect();
+            config(&own(), &gateways, "tap0").map(|config| config.routes.len())
+        };
+        assert_eq!(with(&["10.0.0.1", "fd00::1"]), Ok(4));
+        for gateways in [&["10.0.1.1"][..], &["10.0.0.1", "10.0.0.3"], &["fd01::1"]] {
+            assert!(matches!(with(gateways), Err(LinkError::Gateway(_))), "{gateways:?}");
+        }
+        assert!(matches!(config(&[], &[], "tap0"), Err(LinkError::NoAddress)));
+    }
+}

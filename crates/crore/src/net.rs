@@ -1,0 +1,133 @@
+//! What drives a server's connections: [`Net`]; and what our own stack has to be told of the network
+//! it is on: [`Tap`], [`Prefix`].
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// What drives the connections.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Net {
+    /// Kernel sockets, by io_uring where a short trial at the start shows that it is faster on
+    /// this machine, else by epoll.
+    #[default]
+    Kernel,
+    /// Kernel sockets by epoll.
+    Epoll,
+    /// Kernel sockets by io_uring.
+    Uring,
+    /// crore's own TCP/IP stack, on a TAP device.
+    Tap(Tap),
+}
+
+impl Net {
+    /// Whether the kernel's stack carries the connections.
+    #[must_use]
+    pub const fn is_kernel(&self) -> bool {
+        matches!(self, Self::Kernel | Self::Epoll | Self::Uring)
+    }
+}
+
+/// A TAP device, and who our stack is on it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tap {
+    /// The device's name. It is made if there is none, and goes with the server then.
+    pub device: String,
+    /// The stack's own addresses, with the networks they are in. At least one.
+    pub addresses: Vec<Prefix>,
+    /// Routers to everywhere else: at most one for IPv4 and one for IPv6.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// An address and how many of its bits are those of its network: `10.0.0.2/24`, `fd00::2/64`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Prefix {
+    /// The address.
+    pub address: IpAddr,
+    /// Bits of the network.
+    pub length: u8,
+}
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, length) = text.split_once('/').ok_or_else(|| match text.parse() {
+            Ok(IpAddr::V4(_)) => format!("the network's length is missing; write {text}/24"),
+            Ok(IpAddr::V6(_)) => format!("the network's length is missing; write {text}/64"),
+            Err(_) => "write ADDRESS/LENGTH, like 10.0.0.2/24 or fd00::2/64".to_owned(),
+        })?;
+        let address: IpAddr = address.parse().map_err(|_| {
+            format!("`{address}` is no IP address; write it like 10.0.0.2/24 or fd00::2/64")
+        })?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.parse().ok().filter(|length| *length <= bits).ok_or_else(|| {
+            format!("`{length}` is no length of a network: it is a number up to {bits}")
+        })?;
+        if address.is_unspecified() || address.is_multicast() {
+            return Err(format!("{address} is no address that a host can have"));
+        }
+        Ok(Self { address, length })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+impl Prefix {
+    /// Whether another address is in the same network.
+    #[must_use]
+    pub const fn contains(&self, other: IpAddr) -> bool {
+        let (differing, bits) = match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                ((own.to_bits() ^ other.to_bits()).leading_zeros(), 32)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                ((own.to_bits() ^ other.to_bits()).leading_zeros(), 128)
+            }
+            _ => return false,
+        };
+        let length = if self.length < bits { self.length } else { bits };
+        differing >= length as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Prefix;
+
+    #[test]
+    fn prefixes_read_back_as_they_print() {
+        for text in ["10.0.0.2/24", "fd00::2/64", "192.0.2.1/32", "10.1.2.3/0"] {
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_answered_with_what_to_write() {
+        for (text, advice) in [
+            ("10.0.0.2", "write 10.0.0.2/24"),
+            ("fd00::2", "write fd00::2/64"),
+            ("10.0.0.2/33", "a number up to 32"),
+            ("fd00::2/x", "a number up to 128"),
+            ("host/24", "no IP address"),
+            ("0.0.0.0/0", "no address that a host can have"),
+            ("tap", "write ADDRESS/LENGTH"),
+        ] {
+            let error = text.parse::<Prefix>().unwrap_err();
+            assert!(error.contains(advice), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_network_holds_what_shares_its_bits() {
+        let prefix: Prefix = "10.1.2.3/23".parse().unwrap();
+        assert!(prefix.contains("10.1.3.255".parse().unwrap()));
+        assert!(!prefix.contains("10.1.4.0".parse().unwrap()));
+        assert!(!prefix.contains("fd00::1".parse().unwrap()));
+    }
+}

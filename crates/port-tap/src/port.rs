@@ -1,0 +1,250 @@
+//! Frames in and out of one queue of a device: [`TapPort`]. Invariant: a frame is read whole or lost
+//! whole; what is read and longer than the link allows waits here until it has been cut.
+
+use std::array;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+
+use ::port::{Alarm, Caps, Port};
+use base::Instant;
+use mem::{Batch, Frame, Pool};
+use rustix::io::{Errno, readv, writev};
+use wire::ethernet::EtherType;
+use wire::protocol::TCP;
+use wire::{checksum::Sum, ethernet, ipv4, ipv6, tcp};
+
+use crate::Device;
+use crate::join::{HEADERS_MAX, Run, Segment};
+use crate::split::Uncut;
+use crate::vnet::{self, Header};
+
+/// Bytes of the longest frame that the kernel hands over: a packet of 65,535, and its header.
+const UNCUT_MAX: usize = 65_535 + ethernet::HEADER_LENGTH + 2 * ethernet::TAG_LENGTH;
+/// Parts that one write is made of at most: a header, headers, and a batch of payloads.
+const PARTS: usize = 2 + Batch::CAPACITY;
+
+/// One queue of a TAP device.
+#[derive(Debug)]
+pub struct TapPort {
+    queue: OwnedFd,
+    alarm: Alarm,
+    mtu: u16,
+    /// Where what does not fit a buffer is read to: after the buffer's part, which is put before it.
+    long: Box<[u8]>,
+    /// What is in `long`, while it is being cut.
+    uncut: Option<(Uncut, usize)>,
+    /// Frames dropped: too long, or with a wrong checksum.
+    dropped: u64,
+}
+
+impl TapPort {
+    /// A port for each queue of a device.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn all_of(device: Device) -> Result<Vec<Self>, Errno> {
+        let mtu = device.mtu();
+        let port = |queue| {
+            let long = vec![0; Pool::BUFFER_BYTES_MAX + UNCUT_MAX].into();
+            Ok(Self { queue, alarm: Alarm::new()?, mtu, long, uncut: None, dropped: 0 })
+        };
+        device.into_queues().into_iter().map(port).collect()
+    }
+
+    /// What ends this port's [`Port::wait`] from another thread.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        self.alarm.clone()
+    }
+
+    /// Frames dropped because they were too long or their checksum was wrong.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Reads one frame. `Ok(false)`: there is none.
+    fn read(&mut self, pool: &mut Pool, into: &mut Batch) -> Result<bool, Errno> {
+        let Some(mut frame) = pool.take() else { return Ok(false) };
+        let buffer = pool.buffer_mut(&mut frame);
+        let room = buffer.len();
+        let mut header = [0; vnet::LENGTH];
+        let parts = &mut [
+            IoSliceMut::new(&mut header),
+            IoSliceMut::new(buffer),
+            IoSliceMut::new(&mut self.long[room..]),
+        ];
+        let read = loop {
+            match readv(&self.queue, parts) {
+                Err(Errno::INTR) => {}
+                read => break read,
+            }
+        };
+        let length = match read {
+            Ok(length) => length.saturating_sub(vnet::LENGTH),
+            Err(error) => {
+                pool.give(frame);
+                // The interface is down: nothing arrives until it is up again.
+                return if matches!(error, Errno::AGAIN | Errno::IO) {
+                    Ok(false)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let header = Header::from_bytes(header);
+        frame.set_range(0..length.min(room));
+        if length > room || header.is_to_be_cut() && length > self.longest() {
+            self.begin_to_cut(pool, frame, length, header);
+        } else if !header.vouches_for_checksum() && !verifies(pool.data(&frame)) {
+            self.dropped += 1;
+            pool.give(frame);
+        } else if let Err(frame) = into.push(frame) {
+            pool.give(frame);
+        }
+        Ok(true)
+    }
+
+    /// Bytes of the longest frame on the link.
+    fn longest(&self) -> usize {
+        usize::from(self.mtu) + ethernet::HEADER_LENGTH + 2 * ethernet::TAG_LENGTH
+    }
+
+    /// Puts the part of a long frame that is in a buffer before the rest of it.
+    fn begin_to_cut(&mut self, pool: &mut Pool, frame: Frame, length: usize, header: Header) {
+        let data = pool.data(&frame);
+        self.long[..data.len()].copy_from_slice(data);
+        pool.give(frame);
+        self.uncut = Uncut::new(&self.long[..length], header).map(|uncut| (uncut, length));
+        self.dropped += u64::from(self.uncut.is_none());
+    }
+
+    /// Adds segments of a long frame. False when there are more than can be taken now.
+    fn cut(&mut self, pool: &mut Pool, into: &mut Batch) -> bool {
+        while let Some((uncut, length)) = &mut self.uncut {
+            if into.is_full() {
+                return false;
+            }
+            let Some(mut frame) = pool.take() else { return false };
+            let cut = uncut.next(&self.long[..*length], pool.buffer_mut(&mut frame));
+            frame.set_range(0..cut.unwrap_or(0));
+            let refused = if cut.is_some() { into.push(frame).err() } else { Some(frame) };
+            if let Some(frame) = refused {
+                pool.give(frame);
+                self.uncut = None;
+            }
+        }
+        true
+    }
+
+    /// Sends the first frames of a batch with one write, and says how many; `Ok(0)`: not now.
+    fn write(&mut self, pool: &Pool, frames: &Batch) -> Result<usize, Errno> {
+        let mut data = frames.iter().map(|frame| pool.data(frame));
+        let Some(first) = data.next() else { return Ok(0) };
+        let mut head = [0; vnet::LENGTH + HEADERS_MAX];
+        let mut parts: [IoSlice<'_>; PARTS] = array::from_fn(|_| IoSlice::new(&[]));
+        let Some(segment) = Segment::of(first) else {
+            // Neither cut nor summed by the kernel.
+            parts[0] = IoSlice::new(&head[..vnet::LENGTH]);
+            parts[1] = IoSlice::new(first);
+            return self.write_parts(&parts[..2]).map(usize::from);
+        };
+        let mut run = Run::new(segment);
+        parts[1] = IoSlice::new(&first[segment.headers..segment.headers + segment.payload]);
+        for frame in data {
+            let Some(next) = Segment::of(frame) else { break };
+            if !run.add(first, &next, frame) {
+                break;
+            }
+            let payload = &frame[next.headers..next.headers + next.payload];
+            parts[run.count] = IoSlice::new(payload);
+        }
+        let (header, headers) = head.split_at_mut(vnet::LENGTH);
+        let headers = &mut headers[..segment.headers];
+        headers.copy_from_slice(&first[..segment.headers]);
+        header.copy_from_slice(&run.head(headers).to_bytes());
+        parts[0] = IoSlice::new(&head[..vnet::LENGTH + segment.headers]);
+        Ok(if self.write_parts(&parts[..=run.count])? { run.count } else { 0 })
+    }
+
+    /// False when the device takes nothing now.
+    fn write_parts(&mut self, parts: &[IoSlice<'_>]) -> Result<bool, Errno> {
+        loop {
+            match writev(&self.queue, parts) {
+                Ok(_) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(false),
+                // The device is gone.
+                Err(Errno::BADFD) => return Err(Errno::BADFD),
+                // The interface is down, or the kernel short of memory: lost on the way.
+                Err(_) => {
+                    self.dropped += 1;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+impl Port for TapPort {
+    type Error = Errno;
+
+    fn caps(&self) -> Caps {
+        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled: true }
+    }
+
+    fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Errno> {
+        while self.cut(pool, into) && !into.is_full() && self.read(pool, into)? {}
+        Ok(())
+    }
+
+    fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), Errno> {
+        while !frames.is_empty() {
+            let sent = self.write(pool, frames)?;
+            if sent == 0 {
+                break;
+            }
+            for _ in 0..sent {
+                if let Some(frame) = frames.pop() {
+                    pool.give(frame);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), Errno> {
+        if self.uncut.is_some() {
+            return Ok(());
+        }
+        self.alarm.sleep(self.queue.as_fd(), until)
+    }
+}
+
+/// Whether a frame is no TCP segment, or one with the right checksum.
+fn verifies(frame: &[u8]) -> bool {
+    tcp_sum(frame).is_none_or(|(segment, pseudo)| segment.verifies(pseudo))
+}
+
+/// The TCP segment in a frame, and the sum of its pseudo-header.
+fn tcp_sum(frame: &[u8]) -> Option<(tcp::View<'_>, Sum)> {
+    let view = ethernet::View::new(frame).ok()?;
+    let (segment, pseudo) = match view.repr().kind {
+        EtherType::IPV4 => {
+            let packet = ipv4::View::new(view.payload()).ok()?;
+            let header = packet.repr();
+            let pseudo =
+                Sum::pseudo_v4(header.source, header.destination, TCP, header.payload_length);
+            (header.protocol == TCP && !packet.is_fragment()).then(|| (packet.payload(), pseudo))?
+        }
+        EtherType::IPV6 => {
+            let packet = ipv6::View::new(view.payload()).ok()?;
+            let header = packet.repr();
+            let length = header.payload_length.into();
+            let pseudo = Sum::pseudo_v6(header.source, header.destination, TCP, length);
+            (header.protocol == TCP && !packet.is_fragment()).then(|| (packet.payload(), pseudo))?
+        }
+        _ => return None,
+    };
+    Some((tcp::View::new(segment).ok()?, pseudo))
+}
