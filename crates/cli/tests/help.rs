@@ -11,10 +11,12 @@ fn text(arguments: &[&str]) -> String {
 }
 
 /// Each flag of `crore serve`, and whether it is a setting, so has a variable.
-const FLAGS: [(&str, bool); 26] = [
+const FLAGS: [(&str, bool); 28] = [
     ("--listen", true),
     ("--admin", true),
     ("--net", true),
+    ("--address", true),
+    ("--gateway", true),
     ("--shards", true),
     ("--max-connections", true),
     ("--max-connections-per-client", true),

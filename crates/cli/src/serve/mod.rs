@@ -37,6 +37,7 @@ use user::Identity;
 pub fn serve(sources: &Sources) -> Result<(), Failure> {
     let given = sources.read()?;
     let settings = Settings::new(&given)?;
+    settings.check_link(&given)?;
     let diagnostics = Diagnostics::start(&settings.level);
     warn_of_misspelt_variables();
     let signals = Signals::catch().map_err(|e| Failure::system("a descriptor for signals", &e))?;
@@ -66,7 +67,7 @@ pub fn serve(sources: &Sources) -> Result<(), Failure> {
 /// When they are not.
 pub fn check(sources: &Sources) -> Result<(), Failure> {
     let given = sources.read()?;
-    Settings::new(&given)?;
+    Settings::new(&given)?.check_link(&given)?;
     given.site.check().map_err(|errors| given.site_problems(errors))?;
     Ok(())
 }

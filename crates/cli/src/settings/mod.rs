@@ -30,7 +30,7 @@ pub use values::{Levels, Net};
 const MOST_HEADER_BYTES: u64 = 1 << 20;
 
 /// The same on our own stack, which offers a client a window of 60 KiB.
-const MOST_HEADER_BYTES_OWN_STACK: u64 = 48 << 10;
+const MOST_HEADER_BYTES_OWN_STACK: u32 = 48 << 10;
 
 /// The port that is listened on where nothing is said about it.
 const OWN_STACK_PORT: u16 = 8080;
@@ -81,7 +81,6 @@ impl Settings {
         let options = given.options.clone();
         let net = known(options.net);
         let addresses = options.address.unwrap_or_default();
-        check_link(given, &net, &addresses)?;
         let own_stack = matches!(net, Net::Tap(_));
         let anywhere = own_stack && given.place("listen", None) == Place::Default;
         let listen = if anywhere { on_all(&addresses) } else { known(options.listen) };
@@ -104,27 +103,30 @@ impl Settings {
             drain: known(options.drain).0,
         })
     }
-}
 
-/// Whether there are addresses for a stack of our own, and only for one.
-fn check_link(given: &Given<'_>, net: &Net, addresses: &[Prefix]) -> Result<(), Problem> {
-    let wrong = |name, reason: &str| Problem::new(given.place(name, None), reason);
-    let own_stack = matches!(net, Net::Tap(_));
-    if own_stack && addresses.is_empty() {
-        return Err(wrong("net", "crore's own stack needs an address on the link")
-            .advise("--address 10.0.0.2/24 gives it one; the kernel's end needs another one"));
+    /// Whether what was said about our own stack and about what drives the connections goes
+    /// together.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_link(&self, given: &Given<'_>) -> Result<(), Problem> {
+        let wrong = |name, reason: &str| Problem::new(given.place(name, None), reason);
+        let own_stack = matches!(self.net, Net::Tap(_));
+        if own_stack && self.addresses.is_empty() {
+            return Err(wrong("net", "crore's own stack needs an address on the link")
+                .advise("--address 10.0.0.2/24 gives it one; the kernel's end needs another one"));
+        }
+        let of_a_link = [("address", self.addresses.len()), ("gateway", self.gateways.len())];
+        let given_anyway = of_a_link.iter().find(|(_, count)| *count > 0);
+        if let Some((name, _)) = given_anyway.filter(|_| !own_stack) {
+            return Err(wrong(name, "the kernel's stack has its own addresses and routes")
+                .advise("it is for --net tap:DEVICE"));
+        }
+        if own_stack && self.http.header_bytes > MOST_HEADER_BYTES_OWN_STACK {
+            return Err(wrong("header_bytes", "at most 48KiB are possible with crore's own stack"));
+        }
+        Ok(())
     }
-    let gateway = given.options.gateway.is_some();
-    if !own_stack && (gateway || !addresses.is_empty()) {
-        let name = if addresses.is_empty() { "gateway" } else { "address" };
-        return Err(wrong(name, "the kernel's stack has its own addresses and routes")
-            .advise("it is for --net tap:DEVICE"));
-    }
-    let header_bytes = given.options.limits.header_bytes.map_or(0, |size| size.0);
-    if own_stack && header_bytes > MOST_HEADER_BYTES_OWN_STACK {
-        return Err(wrong("header_bytes", "at most 48KiB are possible with crore's own stack"));
-    }
-    Ok(())
 }
 
 /// The usual port on every address of our own stack's.

@@ -280,7 +280,9 @@ fn values_at_odds_with_each_other_are_refused_where_they_stand() {
     ] {
         let file = Toml::new(text);
         let sources = file.sources();
-        let said = Settings::new(&sources.read().unwrap()).unwrap_err().to_string();
+        let given = sources.read().unwrap();
+        let checked = Settings::new(&given).and_then(|settings| settings.check_link(&given));
+        let said = checked.unwrap_err().to_string();
         assert!(said.contains(complaint), "{said}");
     }
 }
