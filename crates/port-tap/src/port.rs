@@ -190,7 +190,7 @@ impl Port for TapPort {
     type Error = Errno;
 
     fn caps(&self) -> Caps {
-        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled: true }
+        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled: true, ..Caps::ETHERNET }
     }
 
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Errno> {

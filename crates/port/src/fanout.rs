@@ -6,13 +6,14 @@
 mod tests;
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use base::Instant;
 use mem::{Batch, Consumer, Pool, Producer, ReserveError, ring};
 use wire::ethernet::EtherType;
 use wire::{arp, ethernet, ipv4, ipv6, protocol};
 
-use crate::{Alarm, Caps, Port};
+use crate::{Alarm, Caps, News, Port};
 
 /// Bytes of frames that wait for a stack from each other one. What does not fit is lost; it was
 /// news that is asked for again.
@@ -32,7 +33,7 @@ const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 pub struct Fanout<P> {
     inner: P,
     others: Vec<(Producer, Alarm)>,
-    news: Vec<Consumer>,
+    passed_on: Vec<Consumer>,
 }
 
 impl<P: Port> Fanout<P> {
@@ -42,13 +43,13 @@ impl<P: Port> Fanout<P> {
     /// [`ReserveError`] when the memory for what is passed on is not to be had.
     pub fn join(queues: Vec<(P, Alarm)>) -> Result<Vec<Self>, ReserveError> {
         let (ports, alarms): (Vec<P>, Vec<Alarm>) = queues.into_iter().unzip();
-        let alone = |inner| Self { inner, others: Vec::new(), news: Vec::new() };
+        let alone = |inner| Self { inner, others: Vec::new(), passed_on: Vec::new() };
         let mut joined: Vec<Self> = ports.into_iter().map(alone).collect();
         for from in 0..joined.len() {
             for (to, alarm) in alarms.iter().enumerate().filter(|(to, _)| *to != from) {
                 let (producer, consumer) = ring(RING_BYTES)?;
                 joined[from].others.push((producer, alarm.clone()));
-                joined[to].news.push(consumer);
+                joined[to].passed_on.push(consumer);
             }
         }
         Ok(joined)
@@ -60,11 +61,11 @@ impl<P: Port> Fanout<P> {
     }
 
     /// Takes what the other queues passed on.
-    fn take_news(&mut self, pool: &mut Pool, into: &mut Batch) {
-        for news in &mut self.news {
-            while !into.is_full() && !news.is_empty() {
+    fn take_passed_on(&mut self, pool: &mut Pool, into: &mut Batch) {
+        for queue in &mut self.passed_on {
+            while !into.is_full() && !queue.is_empty() {
                 let Some(mut frame) = pool.take() else { return };
-                let length = news.pop(|packet| {
+                let length = queue.pop(|packet| {
                     let place = pool.buffer_mut(&mut frame).get_mut(..packet.len())?;
                     place.copy_from_slice(packet);
                     Some(packet.len())
@@ -74,7 +75,7 @@ impl<P: Port> Fanout<P> {
                     pool.give(frame);
                 }
             }
-            news.release();
+            queue.release();
         }
     }
 
@@ -97,7 +98,7 @@ impl<P: Port> Port for Fanout<P> {
         if self.others.is_empty() {
             return self.inner.rx(now, pool, into);
         }
-        self.take_news(pool, into);
+        self.take_passed_on(pool, into);
         let before = into.len();
         let result = self.inner.rx(now, pool, into);
         for frame in into.iter().skip(before) {
@@ -119,13 +120,21 @@ impl<P: Port> Port for Fanout<P> {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
-        // News that comes from now on rings.
-        let nothing = self.news.iter_mut().all(Consumer::is_empty);
+        // What is passed on from now on rings.
+        let nothing = self.passed_on.iter_mut().all(Consumer::is_empty);
         if nothing { self.inner.wait(until) } else { Ok(()) }
     }
 
     fn deadline(&self) -> Option<Instant> {
         self.inner.deadline()
+    }
+
+    fn find(&mut self, neighbor: IpAddr) {
+        self.inner.find(neighbor);
+    }
+
+    fn news(&mut self) -> Option<News> {
+        self.inner.news()
     }
 }
 
