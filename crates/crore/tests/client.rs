@@ -89,7 +89,7 @@ fn next(told: &Receiver<Told>) -> Told {
 #[test]
 fn every_shard_of_a_client_opens_its_own_and_is_answered() {
     on_each_engine(|net| {
-        let server = start(net, 2, |_| Asker {
+        let server = start(net.clone(), 2, |_| Asker {
             to: SocketAddr::from(([127, 0, 0, 1], 9)),
             left: 0,
             tell: channel().0,
@@ -133,7 +133,7 @@ fn a_client_keeps_its_limit_and_says_who_is_not_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         let (make, told) = askers(to, 5);
-        let client = Client::new().net(net).shards(1).max_connections(3).start(make).unwrap();
+        let client = Client::new().net(net.clone()).shards(1).max_connections(3).start(make).unwrap();
         // Counted down: the last two are those with the lowest numbers.
         assert_eq!(next(&told), Told::Undialled(1, DialError::Full));
         assert_eq!(next(&told), Told::Undialled(0, DialError::Full));
