@@ -133,7 +133,8 @@ fn a_client_keeps_its_limit_and_says_who_is_not_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         let (make, told) = askers(to, 5);
-        let client = Client::new().net(net.clone()).shards(1).max_connections(3).start(make).unwrap();
+        let client =
+            Client::new().net(net.clone()).shards(1).max_connections(3).start(make).unwrap();
         // Counted down: the last two are those with the lowest numbers.
         assert_eq!(next(&told), Told::Undialled(1, DialError::Full));
         assert_eq!(next(&told), Told::Undialled(0, DialError::Full));

@@ -41,7 +41,7 @@ pub struct Options {
     #[serde(skip)]
     pub root: Option<PathBuf>,
 
-    /// Listen on this address; may be given more than once
+    /// Listen on this address; may be repeated
     ///
     /// IP:PORT (an IPv6 address in brackets) or unix:PATH. Port 0 takes a free port and says which.
     /// Sockets that systemd hands over (LISTEN_FDS) are used beside it, and in place of the default.
@@ -58,7 +58,7 @@ pub struct Options {
     #[serde(deserialize_with = "values::address")]
     pub admin: Option<Address>,
 
-    /// What drives the connections: kernel, epoll, uring or tap:DEVICE
+    /// What drives connections: kernel, epoll, uring, tap:DEVICE
     ///
     /// The first three are sockets of the kernel's; `kernel` tries epoll and io_uring at the start
     /// and takes the faster one. With `tap:DEVICE` crore's own TCP/IP stack serves on a TAP device,
