@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::demo;
 use crate::doctor;
+use crate::probe;
 use crate::settings::{self, Flags, Levels, Options, Problem, Sources};
 
 /// Holds very many connections open and answers on each
@@ -45,6 +46,14 @@ enum Command {
     /// can be held, 1 when not, 2 when the question is wrong.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(doctor::Options),
+    /// Show how this system scales
+    ///
+    /// Each probe measures one operation of the operating system against how many there already are:
+    /// fork with many processes alive, connect with many connections open, and so on. It keeps the raw
+    /// samples (CSV), draws a picture (SVG), and says in a line how the time grows. All together make
+    /// one page. Needs no root, stays on this machine, and leaves nothing behind but its folder.
+    #[command(after_help = PROBE_EXAMPLES)]
+    Probe(probe::Options),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(Completions),
@@ -137,6 +146,12 @@ Examples:
   crore doctor --connections 50000 --net kernel
   crore doctor --fix somaxconn,ports            shows what it would do, asks, does it
   crore doctor --undo                           as it was before";
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  crore probe --list                            what there is, and what each takes
+  crore probe all                               a few minutes; the page is crore-probe/report.html
+  crore probe connect bind --count 19000        with more than by default
+  crore probe all --out after --compare before  two kernels, two machines, two settings";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -159,6 +174,8 @@ pub enum Action {
     Demo(demo::Options),
     /// Examine this machine.
     Doctor(doctor::Options),
+    /// Measure how this system scales.
+    Probe(probe::Options),
     /// Check these settings.
     Check(Sources),
     /// Print this.
@@ -186,6 +203,7 @@ pub fn action() -> Result<Action, Problem> {
         }
         Some((name, matches)) if name == "demo" => Ok(Action::Demo(read(&matches))),
         Some((name, matches)) if name == "doctor" => Ok(Action::Doctor(read(&matches))),
+        Some((name, matches)) if name == "probe" => Ok(Action::Probe(read(&matches))),
         Some((_, matches)) => serve(matches),
         None => unreachable!("clap requires a command"),
     }

@@ -4,6 +4,7 @@
 //! - [`serve`] is `crore serve`: the life of a server from its settings to its last connection.
 //! - [`demo`] is `crore demo`: a server and ten million clients in one process.
 //! - [`doctor`] is `crore doctor`: whether this machine can hold so many connections.
+//! - [`probe`] is `crore probe`: how this operating system scales.
 //! - [`status`] is what a running server tells of itself over HTTP.
 //!
 //! The allocator is the system's. What an idle connection costs is a record in memory that its
@@ -15,6 +16,7 @@
 mod command;
 mod demo;
 mod doctor;
+mod probe;
 mod serve;
 mod settings;
 mod status;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(failure) => end(Err(failure)),
         },
+        Ok(Action::Probe(options)) => end(probe::probe(&options)),
         Err(problem) => end(Err(problem.into())),
     }
 }

@@ -24,13 +24,14 @@ const EDGES: &[(&str, &[&str])] = &[
     // Reads the machine; what an engine costs is told to it.
     ("doctor", &[]),
     ("load", &["app", "base", "chart", "http"]),
+    ("probe", &["app", "base", "chart", "crore", "http", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "http", "port-tap", "shard", "sock", "stack"]),
     (
         "cli",
         &[
-            "app", "base", "chart", "crore", "doctor", "http", "load", "shard", "site", "sock",
-            "stack",
+            "app", "base", "chart", "crore", "doctor", "http", "load", "probe", "shard", "site",
+            "sock", "stack",
         ],
     ),
     // Not part of what users build.

@@ -1,0 +1,82 @@
+//! What the arguments of `crore probe` name: probes, and a server.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use probe::Probe;
+
+use crate::settings::Problem;
+
+/// The probes of these names, in the order of the report. All of them for `all`, and for a list of
+/// everything.
+pub(super) fn probes(names: &[String], list: bool) -> Result<Vec<&'static Probe>, Problem> {
+    let all = probe::probes();
+    if names.is_empty() && !list {
+        let problem = Problem::unplaced("nothing to measure was named".to_owned());
+        return Err(problem.advise(format!("all, or some of: {}", known(&all))));
+    }
+    if let Some(name) =
+        names.iter().find(|name| *name != "all" && !all.iter().any(|probe| probe.name == *name))
+    {
+        let problem = Problem::unplaced(format!("there is no probe `{name}`"));
+        return Err(problem.advise(format!("known here: all, {}", known(&all))));
+    }
+    let everything = names.is_empty() || names.iter().any(|name| name == "all");
+    let chosen = |probe: &&Probe| everything || names.iter().any(|name| name == probe.name);
+    Ok(all.into_iter().filter(chosen).collect())
+}
+
+fn known(all: &[&Probe]) -> String {
+    all.iter().map(|probe| probe.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The address in a URL such as `http://127.0.0.1:8080/`. A path is not wanted: the probe asks for `/`.
+pub(super) fn server(url: &str) -> Result<SocketAddr, Problem> {
+    let wrong = |what: &str| {
+        let problem = Problem::unplaced(format!("--url {url}: {what}"));
+        problem.advise("for example --url http://127.0.0.1:8080")
+    };
+    let rest =
+        url.strip_prefix("http://").ok_or_else(|| wrong("it does not start with http://"))?;
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    if host.contains('/') {
+        return Err(wrong("the probe asks for / and for no other path"));
+    }
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let host = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let mut found = host.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
+    let address = found.next().ok_or_else(|| wrong("it has no address"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(wrong("crore probe measures this machine, so the server must be on a loopback address"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{probes, server};
+
+    #[test]
+    fn names_are_found_and_put_in_order() {
+        let names = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            probes(&names, false)
+                .map(|probes| probes.iter().map(|probe| probe.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&["reap", "fork"]).unwrap(), ["fork", "reap"]);
+        assert_eq!(names(&["all"]).unwrap().len(), probe::probes().len());
+        assert!(names(&[]).unwrap_err().to_string().contains("fork"));
+        assert!(names(&["frok"]).unwrap_err().to_string().contains("frok"));
+    }
+
+    #[test]
+    fn a_server_is_on_this_machine() {
+        assert_eq!(server("http://127.0.0.1:8080/").unwrap(), "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(server("http://[::1]").unwrap(), "[::1]:80".parse().unwrap());
+        for wrong in
+            ["127.0.0.1:80", "http://192.0.2.1/", "http://127.0.0.1/path", "https://127.0.0.1"]
+        {
+            assert!(server(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Where it was measured: what a reader needs to know of the machine to compare two runs.
+
+use std::fs;
+
+use rustix::process::{Resource, getrlimit};
+use serde::{Deserialize, Serialize};
+
+/// The machine of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The kernel's release.
+    pub kernel: String,
+    /// The architecture.
+    pub architecture: String,
+    /// The processor's own name.
+    pub processor: String,
+    /// Processors that this process may use.
+    pub processors: u64,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The limit of descriptors of a process; none when there is none.
+    pub descriptors: Option<u64>,
+    /// What the time comes from.
+    pub clock: String,
+    /// Seconds since 1970 when the run began.
+    pub began: u64,
+}
+
+impl Machine {
+    /// This one, now. What cannot be read is empty.
+    #[must_use]
+    pub fn here() -> Self {
+        let system = rustix::system::uname();
+        let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            kernel: system.release().to_string_lossy().into_owned(),
+            architecture: system.machine().to_string_lossy().into_owned(),
+            processor: after(&read("/proc/cpuinfo"), "model name").to_owned(),
+            processors: std::thread::available_parallelism().map_or(0, |count| count.get() as u64),
+            memory: kilobytes(&read("/proc/meminfo"), "MemTotal") * 1024,
+            descriptors: getrlimit(Resource::Nofile).current,
+            clock: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+                .trim()
+                .to_owned(),
+            began: began.map_or(0, |since| since.as_secs()),
+        }
+    }
+
+    /// One line for a person.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { kernel, architecture, processor, processors, .. } = self;
+        let memory = chart::Unit::Bytes.format(self.memory as f64);
+        let limit = self.descriptors.map_or("no limit".to_owned(), crate::words::count);
+        format!(
+            "Linux {kernel}, {architecture}, {processors} × {processor}, {memory} of memory, descriptors of a \
+             process: {limit}"
+        )
+    }
+}
+
+/// Bytes of kernel memory in use for what probes make: slabs, kernel stacks, page tables, and pages of
+/// sockets. Of the whole system, so other processes show in it.
+#[must_use]
+pub fn kernel_memory() -> u64 {
+    let memory = read("/proc/meminfo");
+    let names = ["Slab", "KernelStack", "PageTables", "Percpu"];
+    names.iter().map(|name| kilobytes(&memory, name)).sum::<u64>() * 1024
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(file).unwrap_or_default()
+}
+
+fn kilobytes(text: &str, name: &str) -> u64 {
+    after(text, name).trim_end_matches(" kB").trim().parse().unwrap_or(0)
+}
+
+/// What follows `name:` on its line.
+fn after<'a>(text: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then_some(value.trim())
+    };
+    text.lines().find_map(value).unwrap_or_default()
+}

@@ -1,0 +1,143 @@
+//! What was found as charts.
+
+use chart::{Axis, Chart, Data, Mark, Place, Scale, Series, Unit};
+
+use crate::buckets::Bucket;
+use crate::fit::Growth;
+use crate::probe::Counted;
+use crate::results::{Findings, Measured};
+use crate::run::Sample;
+use crate::words;
+
+/// With more curves than this only medians are drawn: clouds of samples would cover each other.
+const CLOUDS_MAX: usize = 3;
+
+/// The times of a probe. `other` is an earlier run of it to lay over, and what that is called.
+#[must_use]
+pub fn times(findings: &Findings, other: Option<(&Findings, &str)>) -> Chart {
+    let mut chart = frame(findings, &findings.question, "time", Unit::Nanoseconds);
+    let clouds = findings.curves.len() <= CLOUDS_MAX && other.is_none();
+    for (colour, curve) in findings.curves.iter().enumerate() {
+        let x = |n: f64| along(findings.counted, n);
+        if clouds {
+            chart.series.extend(cloud(curve, colour, findings.counted));
+        }
+        chart.series.push(medians(&curve.buckets, &curve.name, colour, findings.counted));
+        if other.is_none() {
+            chart.series.extend(fitted(curve, colour, findings.counted));
+        }
+        if let Growth::Step { at, .. } = curve.growth {
+            let text = format!("{}: step at {}", curve.name, words::counted(findings.counted, at));
+            chart.marks.push(Mark { at: Place::X(x(at as f64)), text });
+        }
+    }
+    if let Some((other, label)) = other {
+        chart.series.extend(overlay(findings, other, label));
+    }
+    chart.marks.extend(ends(findings));
+    chart
+}
+
+/// The memory for each, if the probe measured it.
+#[must_use]
+pub fn memory(findings: &Findings) -> Option<Chart> {
+    let mut chart = frame(
+        findings,
+        &format!("{}: memory for each", findings.name),
+        "memory for each",
+        Unit::Bytes,
+    );
+    for (colour, curve) in
+        findings.curves.iter().enumerate().filter(|(_, curve)| !curve.memory.is_empty())
+    {
+        chart.series.push(medians(&curve.memory, &curve.name, colour, findings.counted));
+    }
+    (!chart.series.is_empty()).then_some(chart)
+}
+
+fn frame(findings: &Findings, title: &str, measured: &str, unit: Unit) -> Chart {
+    let counted = match findings.counted {
+        Counted::Things => Unit::Count,
+        Counted::Kibibytes => Unit::Bytes,
+    };
+    Chart {
+        title: title.to_owned(),
+        x: Axis::new(&findings.against, counted, Scale::Log),
+        y: Axis::new(measured, unit, Scale::Log),
+        ..Chart::default()
+    }
+}
+
+fn along(counted: Counted, n: f64) -> f64 {
+    match counted {
+        Counted::Things => n,
+        Counted::Kibibytes => n * 1024.0,
+    }
+}
+
+/// All samples, and from their medians to their 99th percentiles.
+fn cloud(curve: &Measured, colour: usize, counted: Counted) -> [Series; 2] {
+    let x = |n: f64| along(counted, n);
+    let points = curve.samples.iter().map(|Sample { n, value }| (x(*n as f64), *value)).collect();
+    let band =
+        curve.buckets.iter().map(|bucket| (x(bucket.n()), bucket.median, bucket.p99)).collect();
+    let named = |what: &str| format!("{}, {what}", curve.name);
+    [
+        Series::new(&named("samples"), colour, Data::Points(points)),
+        Series::new(&named("median to p99"), colour, Data::Band(band)),
+    ]
+}
+
+fn medians(buckets: &[Bucket], name: &str, colour: usize, counted: Counted) -> Series {
+    let points = buckets.iter().map(|bucket| (along(counted, bucket.n()), bucket.median)).collect();
+    Series::new(name, colour, Data::Line(points))
+}
+
+fn fitted(curve: &Measured, colour: usize, counted: Counted) -> Option<Series> {
+    if curve.growth == Growth::Unknown {
+        return None;
+    }
+    let points = match curve.growth {
+        // The corner exactly where it is.
+        Growth::Step { at, before, after } => {
+            let first = curve.buckets.first()?.n();
+            let at = at as f64;
+            vec![(first, before), (at, before), (at, after), (curve.reached as f64, after)]
+        }
+        growth => curve.buckets.iter().map(|bucket| (bucket.n(), growth.at(bucket.n()))).collect(),
+    };
+    let points = points.into_iter().map(|(n, value)| (along(counted, n), value)).collect();
+    Some(Series::new("", colour, Data::Dashed(points)))
+}
+
+/// The medians of the same curves in another run.
+fn overlay(findings: &Findings, other: &Findings, label: &str) -> Vec<Series> {
+    let same = |(colour, curve): (usize, &Measured)| {
+        let other = other.curves.iter().find(|other| other.name == curve.name)?;
+        let name = format!("{}, {label}", curve.name);
+        let Series { data: Data::Line(points), .. } =
+            medians(&other.buckets, &name, colour, findings.counted)
+        else {
+            return None;
+        };
+        Some(Series::new(&name, colour, Data::Dashed(points)))
+    };
+    findings.curves.iter().enumerate().filter_map(same).collect()
+}
+
+/// Where curves end, those that end for the same reason in one mark at the last of them.
+fn ends(findings: &Findings) -> Vec<Mark> {
+    let mut found: Vec<(&str, Vec<&str>, u64)> = Vec::new();
+    for curve in &findings.curves {
+        let Some(reason) = &curve.end else { continue };
+        match found.iter_mut().find(|(known, _, at)| known == reason && *at == curve.tried) {
+            Some((_, names, _)) => names.push(&curve.name),
+            None => found.push((reason, vec![&curve.name], curve.tried)),
+        }
+    }
+    let mark = |(reason, names, at): (&str, Vec<&str>, u64)| Mark {
+        at: Place::End(along(findings.counted, at as f64)),
+        text: format!("{}: {reason}", names.join(", ")),
+    };
+    found.into_iter().map(mark).collect()
+}

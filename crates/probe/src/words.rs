@@ -1,0 +1,66 @@
+//! What a curve says, in one plain line.
+
+use chart::Unit;
+
+use crate::fit::Growth;
+use crate::probe::Counted;
+
+/// A count as it is said: exact, with its thousands apart.
+#[must_use]
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut said = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            said.push(',');
+        }
+        said.push(digit);
+    }
+    said
+}
+
+/// A count of what a probe counts along.
+#[must_use]
+pub fn counted(counted: Counted, n: u64) -> String {
+    match counted {
+        Counted::Things => count(n),
+        Counted::Kibibytes => Unit::Bytes.format(n as f64 * 1024.0),
+    }
+}
+
+/// What a growth says when the largest count measured is `reached`.
+#[must_use]
+pub fn says(growth: Growth, unit: Unit, along: Counted, reached: u64) -> String {
+    let value = |value: f64| unit.format(value);
+    let last = counted(along, reached);
+    match growth {
+        Growth::Unknown if reached == 0 => "nothing measured".to_owned(),
+        Growth::Unknown => format!("too few samples to tell, up to {last}"),
+        Growth::Flat { value: flat } => format!("flat to {last}: {}", value(flat)),
+        Growth::Log { base, doubling } => format!(
+            "grows with log n: {} at first, {} more with each doubling, {} at {last}",
+            value(base.max(0.0)),
+            value(doubling),
+            value(growth.at(reached as f64)),
+        ),
+        Growth::Linear { base, each } => {
+            let (per, each) = match along {
+                Counted::Things => ("1,000", each * 1000.0),
+                Counted::Kibibytes => ("MiB", each * 1024.0),
+            };
+            format!(
+                "grows with n: {} and {} more for each {per}, {} at {last}",
+                value(base.max(0.0)),
+                value(each),
+                value(growth.at(reached as f64)),
+            )
+        }
+        Growth::Step { at, before, after } => format!(
+            "flat at {} to {}; step to {} at {}",
+            value(before),
+            counted(along, at.saturating_sub(1)),
+            value(after),
+            counted(along, at),
+        ),
+    }
+}
