@@ -68,6 +68,12 @@ pub fn kernel_memory() -> u64 {
     names.iter().map(|name| kilobytes(&memory, name)).sum::<u64>() * 1024
 }
 
+/// Bytes that the next allocations can have without harm to others.
+#[must_use]
+pub fn available_memory() -> u64 {
+    kilobytes(&read("/proc/meminfo"), "MemAvailable") * 1024
+}
+
 fn read(file: &str) -> String {
     fs::read_to_string(file).unwrap_or_default()
 }

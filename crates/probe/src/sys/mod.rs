@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod interrupt;
+pub mod memory;
 pub mod process;
 pub mod readiness;
 pub mod tiny;

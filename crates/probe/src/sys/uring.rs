@@ -127,7 +127,11 @@ impl Copier {
             match self.ring.submit_and_wait(2 - done) {
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => std::panic::panic_any(error),
+                Err(error) => {
+                    // The kernel may still use the buffer, which therefore is never freed.
+                    std::mem::forget(std::mem::take(&mut self.buffer));
+                    return Err(errno(&error));
+                }
             }
             for completion in self.ring.completion() {
                 done += 1;
