@@ -62,8 +62,12 @@ pub trait Handler {
 
     /// A connection arrived that cannot be held. What is put into `out` is sent if the network
     /// takes it at once, and the connection is closed; it never had an identifier.
-    fn refuse(&mut self, why: Refusal, out: &mut Out<'_>) {
-        let _ = (why, out);
+    ///
+    /// Called by engines to which the connection comes established, as from a kernel. Where the
+    /// engine itself would have to establish it first, and hold what it has no room for, the peer
+    /// gets a reset for its SYN instead.
+    fn refuse(&mut self, now: Instant, why: Refusal, out: &mut Out<'_>) {
+        let _ = (now, why, out);
     }
 
     /// A connection to be opened now, if there is one. The engine asks in every turn, some tens of

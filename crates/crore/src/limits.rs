@@ -6,7 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Error;
 
-/// Descriptors left for what every server has beside connections: listeners, the engines' own.
+/// Descriptors left for what every server has beside connections: listeners, the engines' own, and
+/// connections that linger after their end (RFC 9112 section 9.6). Of those there can be more, 1,024
+/// a shard; they make way for new connections when no descriptor is left.
 const RESERVED: u64 = 256;
 
 /// Connections held when nobody said how many and descriptors would allow more.

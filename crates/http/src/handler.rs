@@ -172,11 +172,12 @@ impl<S: Service> Handler for Http<S> {
         }
     }
 
-    fn refuse(&mut self, why: app::Refusal, out: &mut Out<'_>) {
+    fn refuse(&mut self, now: Instant, why: app::Refusal, out: &mut Out<'_>) {
+        self.tick(now);
         let reason = match why {
             app::Refusal::Full => Reason::Connections,
             app::Refusal::FullForClient => Reason::ConnectionsOfClient,
         };
-        self.refuse_connection(reason, out);
+        self.refuse_connection(now, reason, out);
     }
 }

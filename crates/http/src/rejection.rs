@@ -15,10 +15,9 @@ pub struct Rejection<'a> {
     pub request: Option<&'a Request<'a>>,
     /// Who sent it; `None` for a connection that was never held.
     pub origin: Option<Origin>,
-    /// The time of this turn; `None` for a connection that was never held.
-    pub now: Option<Instant>,
-    /// The same as seconds since the Unix epoch; for a connection that was never held, that of the
-    /// last call.
+    /// The time of this turn.
+    pub now: Instant,
+    /// The same as seconds since the Unix epoch.
     pub unix: u64,
 }
 

@@ -67,8 +67,13 @@ fn what_the_protocol_refuses_and_who_goes_away_has_a_line_too() {
     let outcome =
         Outcome { status: 0, body_bytes: 0, complete: false, duration: Duration::from_secs(1) };
     world.service.done(gone.token, &outcome);
-    let rejection =
-        Rejection { reason: Reason::Syntax, request: None, origin: None, now: None, unix: 0 };
+    let rejection = Rejection {
+        reason: Reason::Syntax,
+        request: None,
+        origin: None,
+        now: base::Instant::ZERO,
+        unix: 0,
+    };
     let response = world.service.refuse(&rejection);
     let length = response.body.length();
     assert_eq!(response.status, 400);

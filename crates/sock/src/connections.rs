@@ -204,7 +204,12 @@ impl<C: Copy + Default> Connections<C> {
 
     /// The lingering connection that is to be cut off because there are too many.
     pub fn lingering_too_many(&self) -> Option<u32> {
-        self.lingering.oldest().filter(|_| self.lingering.len() >= LINGERING)
+        self.oldest_lingering().filter(|_| self.lingering.len() >= LINGERING)
+    }
+
+    /// The connection that has lingered longest.
+    pub const fn oldest_lingering(&self) -> Option<u32> {
+        self.lingering.oldest()
     }
 
     /// A connection that lingers lingers no more. The record stays.

@@ -20,6 +20,8 @@ use sock::{Alarm, Config, Epoll, ListenOptions, Listener, LocalAddress, Uring};
 /// Set in the child process: which test it is to run.
 const CHILD: &str = "CRORE_EXHAUSTION_CHILD";
 const FAREWELL: &[u8] = b"503 full";
+/// Has the server close.
+const CLOSE: &[u8] = b"close";
 const DESCRIPTORS: u64 = 100;
 
 struct Echo;
@@ -28,13 +30,13 @@ impl Handler for Echo {
     type Conn = ();
 
     fn data(&mut self, cx: &mut Cx<'_, ()>, rx: &[u8]) -> Step {
-        if rx.is_empty() || cx.out.put(rx).is_err() {
+        if rx.is_empty() || rx == CLOSE || cx.out.put(rx).is_err() {
             return Step::close();
         }
         Step::idle(rx.len())
     }
 
-    fn refuse(&mut self, why: Refusal, out: &mut Out<'_>) {
+    fn refuse(&mut self, _: Instant, why: Refusal, out: &mut Out<'_>) {
         assert_eq!(why, Refusal::Full);
         out.put(FAREWELL).unwrap();
     }
@@ -77,6 +79,26 @@ fn uring_lets_the_idle_make_way() {
             Uring::new(config, vec![listener], alarm, counters).unwrap()
         });
         make_way(&server);
+    });
+}
+
+#[test]
+fn epoll_lets_what_lingers_make_way() {
+    in_child("epoll_lets_what_lingers_make_way", || {
+        let server = Server::start(false, |config, listener, alarm, counters| {
+            Epoll::new(config, vec![listener], alarm, counters).unwrap()
+        });
+        let_linger(&server);
+    });
+}
+
+#[test]
+fn uring_lets_what_lingers_make_way() {
+    in_child("uring_lets_what_lingers_make_way", || {
+        let server = Server::start(false, |config, listener, alarm, counters| {
+            Uring::new(config, vec![listener], alarm, counters).unwrap()
+        });
+        let_linger(&server);
     });
 }
 
@@ -195,6 +217,29 @@ fn make_way(server: &Server) {
     assert_eq!(clients[0].read(&mut [0; 1]).unwrap(), 0, "the longest idle is still there");
     clients[2..].iter_mut().for_each(ask);
     assert_eq!(server.counters.refused_full.get(), 0);
+}
+
+/// Connections that are over but for peers that do not close are the first to go.
+fn let_linger(server: &Server) {
+    let lingering: Vec<TcpStream> = (0..5).map(|_| server.client()).collect();
+    for mut client in &lingering {
+        client.write_all(CLOSE).unwrap();
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+    }
+    let mut idle = server.client();
+    ask(&mut idle);
+    let late: Vec<OwnedFd> = (0..6).map(|_| unconnected()).collect();
+    let _hoard = take_all_descriptors();
+    let mut late = late.into_iter().map(|socket| server.connect(socket));
+    let mut held: Vec<TcpStream> = late.by_ref().take(5).collect();
+    held.iter_mut().for_each(ask);
+    assert_eq!(server.counters.refused_full.get(), 0);
+    // Nothing lingers any more.
+    let mut refused = late.next().unwrap();
+    let mut answer = Vec::new();
+    refused.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, FAREWELL);
+    ask(&mut idle);
 }
 
 fn ask(client: &mut TcpStream) {

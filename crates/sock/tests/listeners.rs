@@ -98,3 +98,17 @@ fn an_address_of_another_machine_is_named_in_the_error() {
     let said = message(Listener::tcp(elsewhere, ListenOptions::default()));
     assert!(said.starts_with("cannot listen on 192.0.2.1:80: this machine has no"), "{said}");
 }
+
+/// As after a server on io_uring was killed: the kernel closes its sockets some time later.
+#[test]
+fn an_address_that_becomes_free_within_a_moment_is_taken() {
+    let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    let closing = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(first);
+    });
+    let second = Listener::tcp(address, ListenOptions::default()).unwrap();
+    assert_eq!(second.local_addr().to_string(), address.to_string());
+    closing.join().unwrap();
+}

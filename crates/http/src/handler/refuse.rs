@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use app::{Cx, Out, Step};
+use base::Instant;
 
 use super::Http;
 use super::request::started;
@@ -44,7 +45,7 @@ impl<S: Service> Http<S> {
         request: Option<&Request<'_>>,
     ) {
         self.counters.count_refusal(reason);
-        let (origin, now, unix) = (Some(cx.origin), Some(cx.now), self.date.unix());
+        let (origin, now, unix) = (Some(cx.origin), cx.now, self.date.unix());
         let rejection = Rejection { reason, request, origin, now, unix };
         let mut response = self.service.refuse(&rejection);
         response.status = reason.status();
@@ -60,12 +61,11 @@ impl<S: Service> Http<S> {
         self.reject(cx, exchange, reason, None);
     }
 
-    /// Refuses a connection that cannot be held. The answer's date is that of the last call: this
-    /// one brings no time.
-    pub(super) fn refuse_connection(&mut self, reason: Reason, out: &mut Out<'_>) {
+    /// Refuses a connection that cannot be held.
+    pub(super) fn refuse_connection(&mut self, now: Instant, reason: Reason, out: &mut Out<'_>) {
         self.counters.count_refusal(reason);
         let unix = self.date.unix();
-        let rejection = Rejection { reason, request: None, origin: None, now: None, unix };
+        let rejection = Rejection { reason, request: None, origin: None, now, unix };
         let response = self.service.refuse(&rejection);
         let put = put_whole(&response, reason.status(), &self.date, out)
             || put_whole(&Response::new(0), reason.status(), &self.date, out);

@@ -4,6 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use app::{End, Next, Out, Refusal};
+use base::Instant;
 
 use crate::drive::{Answer, Session, Wire};
 use crate::{Reason, Settings};
@@ -178,6 +179,32 @@ fn a_peer_that_closed_its_side_is_answered() {
     }
 }
 
+/// The engine need not wait for a client that has said that it sends nothing more, and has sent all
+/// it announced; it has to wait for every other, or a reset would destroy the answer.
+#[test]
+fn only_a_client_that_is_done_is_not_waited_for() {
+    let close = "Host: a\r\nConnection: close\r\n";
+    for (request, next) in [
+        (std::format!("GET /owned/1 HTTP/1.1\r\n{close}\r\n"), Next::Finish),
+        ("GET /owned/1 HTTP/1.0\r\n\r\n".into(), Next::Finish),
+        // With a body that is read whole, and with one that has not come whole.
+        (
+            std::format!("POST /collect HTTP/1.1\r\n{close}Content-Length: 2\r\n\r\nab"),
+            Next::Finish,
+        ),
+        (std::format!("GET /owned/1 HTTP/1.1\r\n{close}Content-Length: 9\r\n\r\nab"), Next::Close),
+        // It says that this is its last, and goes on.
+        (std::format!("GET /owned/1 HTTP/1.1\r\n{close}\r\nGET / HT"), Next::Close),
+        // The closing is ours.
+        ("nonsense\r\n\r\n".into(), Next::Close),
+    ] {
+        let mut session = open();
+        session.driver().receive(request.as_bytes());
+        let what = (session.driver().next(), session.driver().end());
+        assert_eq!(what, (next, Some(End::Closed)), "{request}");
+    }
+}
+
 #[test]
 fn draining_finishes_what_is_owed() {
     // Idle: the engine closes it without asking.
@@ -235,12 +262,15 @@ fn connections_that_cannot_be_held_are_told_so() {
         let mut session = open();
         let mut buffer = [0; 1_000];
         let mut out = Out::new(&mut buffer, false);
-        session.driver().handler.refuse(why, &mut out);
+        // A day after the last call: this one brings its own time.
+        let later = Instant::from_millis(24 * 60 * 60 * 1_000);
+        session.driver().handler.refuse(later, why, &mut out);
         let text = String::from_utf8_lossy(out.bytes()).into_owned();
         assert!(text.starts_with(&std::format!("HTTP/1.1 {status} ")), "{text}");
         assert!(text.contains("Connection: close\r\n\r\nconnections"), "{text}");
+        assert!(text.contains("Date: Mon, 07 Nov 1994 "), "{text}");
         // Without room nothing is said.
-        session.driver().handler.refuse(why, &mut Out::closed());
+        session.driver().handler.refuse(later, why, &mut Out::closed());
         assert_eq!(
             session.counters().responses[3].get() + session.counters().responses[4].get(),
             1

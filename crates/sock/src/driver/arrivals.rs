@@ -16,14 +16,22 @@ use crate::steps::Event;
 const FAREWELL_BYTES: usize = 64 * 1024;
 
 impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
-    /// An accept failed for want of descriptors or memory: counts it, and has the connection that
-    /// has been idle longest make way, if one may.
+    /// An accept failed for want of descriptors or memory: counts it, and for want of descriptors
+    /// has a connection make way: the one that has lingered longest, which is over for everybody
+    /// but a peer that does not close, else the one that has been idle longest, if one may.
     pub fn make_way<H>(&mut self, app: &mut H, now: Instant, errno: Errno) -> bool
     where
         H: Handler<Conn = C>,
     {
         self.connections.counters.accept_failures.add(1);
-        let oldest = self.connections.oldest_idle().filter(|_| errno == Errno::MFILE);
+        if errno != Errno::MFILE {
+            return false;
+        }
+        if let Some(oldest) = self.connections.oldest_lingering() {
+            self.cut_off(oldest);
+            return true;
+        }
+        let oldest = self.connections.oldest_idle();
         if let Some(oldest) = oldest {
             self.end(app, now, oldest, End::Evicted);
         }
@@ -53,7 +61,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     where
         H: Handler<Conn = C>,
     {
-        self.farewell(app, &fd, why);
+        self.farewell(app, now, &fd, why);
         if let Some(oldest) = self.connections.lingering_too_many() {
             self.cut_off(oldest);
         }
@@ -64,12 +72,12 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     }
 
     /// Tells a connection that it cannot be held, for want of descriptors, and closes it now.
-    pub fn turn_away<H>(&mut self, app: &mut H, fd: OwnedFd)
+    pub fn turn_away<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd)
     where
         H: Handler<Conn = C>,
     {
         self.connections.counters.refused_full.add(1);
-        self.farewell(app, &fd, Refusal::Full);
+        self.farewell(app, now, &fd, Refusal::Full);
         // Unread bytes would make the close a reset.
         let mut discarded = [0; 4_096];
         for _ in 0..FAREWELL_BYTES / discarded.len() {
@@ -82,13 +90,13 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
 
     /// Sends what the handler has to say to a refused connection, as far as the kernel takes it at
     /// once, and closes our side.
-    fn farewell<H>(&mut self, app: &mut H, fd: &OwnedFd, why: Refusal)
+    fn farewell<H>(&mut self, app: &mut H, now: Instant, fd: &OwnedFd, why: Refusal)
     where
         H: Handler<Conn = C>,
     {
         let (sender, space) = self.network.output();
         let mut out = Out::new(space, true);
-        app.refuse(why, &mut out);
+        app.refuse(now, why, &mut out);
         let attachment = out.take_attachment();
         let line = Line { socket: fd.as_fd(), last: true };
         let progress = sender.send(line, out.bytes(), attachment);

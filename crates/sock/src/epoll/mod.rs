@@ -124,7 +124,7 @@ impl<C: Copy + Default + 'static> Epoll<C> {
             return;
         }
         if let Some(fd) = self.doors.accept_with_spare(listener) {
-            self.driver.turn_away(app, fd);
+            self.driver.turn_away(app, now, fd);
         }
         self.doors.restock();
         self.doors.pause(now);

@@ -21,6 +21,7 @@ on_both_engines! {
     a_peer_that_still_sends_gets_the_answer
     a_peer_that_never_stops_sending_is_cut_off
     a_peer_that_stays_after_the_close_is_let_go
+    a_peer_that_is_done_is_not_waited_for
     closing_without_a_word_is_an_end_of_file
     holding_too_much_ends_the_connection
     a_new_connection_each_time
@@ -149,6 +150,29 @@ fn a_peer_that_stays_after_the_close_is_let_go<E: TestEngine>() {
         // Of these, 1,024 linger at once; the oldest was cut off for the next.
         let open = descriptors().len();
         assert!((2_124..2_150).contains(&open), "{open} descriptors");
+    });
+}
+
+fn a_peer_that_is_done_is_not_waited_for<E: TestEngine>() {
+    let script = |on: On<'_>, cx: &mut Cx<'_, Conn>| match on {
+        On::Data(_) => {
+            cx.out.put(b"bye").unwrap();
+            Step::finish()
+        }
+        _ => Step::read(0),
+    };
+    serve::<E>(script, |server| {
+        // By then the server has all that it holds for itself.
+        assert_eq!(ask(&mut server.connect(), b"x", 3), b"bye");
+        until("let go", || server.counters.connections.get() == 0);
+        let before = descriptors().len();
+        let mut clients: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(ask(client, b"x", 3), b"bye");
+            assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+        }
+        // The clients have not closed, and hold a descriptor each; the server holds none.
+        until("all let go", || descriptors().len() == before + 100);
     });
 }
 

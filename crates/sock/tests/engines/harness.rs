@@ -99,7 +99,7 @@ impl Handler for Scripted {
         let _ = self.ends.send(why);
     }
 
-    fn refuse(&mut self, _why: Refusal, out: &mut Out<'_>) {
+    fn refuse(&mut self, _: Instant, _: Refusal, out: &mut Out<'_>) {
         out.put(self.farewell).unwrap();
     }
 }
