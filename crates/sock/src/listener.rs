@@ -8,10 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType};
+
+/// How long an address that is taken is tried again, and the time between two tries.
+const TAKEN_TIME: Duration = Duration::from_secs(1);
+const TAKEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to listen on a TCP address.
 #[derive(Clone, Copy, Debug)]
@@ -69,12 +75,24 @@ impl Listener {
     /// Listens on a TCP address. Port 0 takes any free port: [`Listener::local_addr`] says which.
     /// An IPv6 address takes IPv6 only, so `0.0.0.0` and `[::]` can be listened on side by side.
     ///
+    /// An address that is taken is tried again for up to a second: the kernel closes the sockets of
+    /// a process that used io_uring only some time after the process has ended, so a server that
+    /// was killed and started anew would find its own address taken.
+    ///
     /// # Errors
     /// [`ListenError`], with what to do about it.
     pub fn tcp(address: SocketAddr, options: ListenOptions) -> Result<Self, ListenError> {
         // Not before the address is taken: another server of this user that shares its port among
         // its own sockets would share it with this one too, and each would get half the clients.
-        Self::tcp_shared(address, options, ReusePort::AfterBind)
+        let start = Instant::now();
+        loop {
+            match Self::tcp_shared(address, options, ReusePort::AfterBind) {
+                Err(error) if error.is_taken() && start.elapsed() < TAKEN_TIME => {
+                    thread::sleep(TAKEN_PAUSE);
+                }
+                result => return result,
+            }
+        }
     }
 
     fn tcp_shared(
@@ -274,6 +292,10 @@ impl fmt::Display for LocalAddress {
 }
 
 impl ListenError {
+    const fn is_taken(&self) -> bool {
+        matches!(self.why, Why::System(Errno::ADDRINUSE))
+    }
+
     fn system(address: &dyn fmt::Display, errno: Errno) -> Self {
         Self { address: address.to_string(), why: Why::System(errno) }
     }
