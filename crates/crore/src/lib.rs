@@ -293,4 +293,4 @@ pub use net::{Net, Prefix, Tap};
 pub use running::{Control, Running, ShardThread};
 pub use server::{Bound, Server};
 pub use sock::LocalAddress;
-pub use stack::{Drops, Reason};
+pub use stack::{Drops, Reason, Vitals};

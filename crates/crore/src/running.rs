@@ -12,7 +12,7 @@ use base::Limits;
 use shard::cpu::Cpu;
 use shard::{Order, Wakes, time};
 use sock::LocalAddress;
-use stack::Drops;
+use stack::Vitals;
 
 use crate::Error;
 use crate::start::Ready;
@@ -33,7 +33,7 @@ pub struct Running {
 pub struct ShardThread {
     cpu: Option<Cpu>,
     counters: Arc<Counters>,
-    drops: Option<Arc<Drops>>,
+    vitals: Option<Arc<Vitals>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -63,7 +63,7 @@ impl Running {
     pub(crate) fn set_ready(&mut self, ready: &Ready) {
         let shard = &mut self.shards[usize::from(ready.index)];
         shard.cpu = ready.cpu;
-        shard.drops = ready.drops.clone();
+        shard.vitals = ready.vitals.clone();
     }
 
     /// Where the server listens, in the order the addresses were given, with the ports that were
@@ -146,7 +146,7 @@ impl ShardThread {
         thread: JoinHandle<Result<(), Error>>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { cpu: None, counters, drops: None, thread: Some(thread) }
+        Self { cpu: None, counters, vitals: None, thread: Some(thread) }
     }
 
     /// The CPU it is pinned to, if it is.
@@ -161,10 +161,10 @@ impl ShardThread {
         &self.counters
     }
 
-    /// Why packets were dropped, on our own stack.
+    /// How our own stack is doing, where it is the engine.
     #[must_use]
-    pub const fn drops(&self) -> Option<&Arc<Drops>> {
-        self.drops.as_ref()
+    pub const fn vitals(&self) -> Option<&Arc<Vitals>> {
+        self.vitals.as_ref()
     }
 
     fn join(&mut self, shard: u16) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use shard::cpu::{self, Cpu};
 use shard::{Letterbox, Order, Shard, Wakes, time};
 use sock::{Alarm, Config, Epoll, Kind, Listener, Uring};
 use stack::port::Port;
-use stack::{Drops, Native};
+use stack::{Native, Vitals};
 
 use crate::native::{self, Queue};
 use crate::running::ShardThread;
@@ -52,7 +52,7 @@ enum Footing {
 pub(crate) struct Ready {
     pub(crate) index: u16,
     pub(crate) cpu: Option<Cpu>,
-    pub(crate) drops: Option<Arc<Drops>>,
+    pub(crate) vitals: Option<Arc<Vitals>>,
 }
 
 /// Starts the shards of `bound`, each with the handler that `make` makes for it.
@@ -210,11 +210,11 @@ where
             match kind {
                 Kind::Epoll => serve(place, make, |counters| {
                     let engine = Epoll::<H::Conn>::new(config, listeners, alarm, counters)?;
-                    Ok(Made { engine, drops: None })
+                    Ok(Made { engine, vitals: None })
                 }),
                 Kind::Uring => serve(place, make, |counters| {
                     let engine = Uring::<H::Conn>::new(config, listeners, alarm, counters)?;
-                    Ok(Made { engine, drops: None })
+                    Ok(Made { engine, vitals: None })
                 }),
             }
         }
@@ -234,14 +234,14 @@ fn on<P: Port, C: Copy + Default>(
     counters: Arc<Counters>,
 ) -> Result<Made<Native<P, C>>, Error> {
     let engine = Native::new(port, config, counters, time::now()).map_err(LinkError::Memory)?;
-    let drops = Some(engine.drops());
-    Ok(Made { engine, drops })
+    let vitals = Some(engine.vitals());
+    Ok(Made { engine, vitals })
 }
 
 /// An engine, and what it counts beside what every engine does.
 struct Made<E> {
     engine: E,
-    drops: Option<Arc<Drops>>,
+    vitals: Option<Arc<Vitals>>,
 }
 
 /// What a shard's thread needs beside an engine.
@@ -269,10 +269,10 @@ where
     let cpu = cpu.filter(|&cpu| cpu::pin(cpu));
     let counters = context.counters.clone();
     let clock: Arc<Clock> = context.clock.clone();
-    let Made { engine, drops } = engine(counters.clone())?;
+    let Made { engine, vitals } = engine(counters.clone())?;
     let mut handler = make(&context);
     // Nobody waits any more when another shard has failed; the order to end is on its way then.
-    let _ = ready.send(Ready { index, cpu, drops });
+    let _ = ready.send(Ready { index, cpu, vitals });
     drop((ready, context));
     let shard = Shard::new(engine, letterbox, clock, counters);
     shard

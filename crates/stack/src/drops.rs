@@ -45,6 +45,49 @@ pub enum Reason {
 impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = Self::TooLong as usize + 1;
+
+    /// Every reason.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Malformed,
+        Self::Checksum,
+        Self::Fragment,
+        Self::NotForUs,
+        Self::UnknownProtocol,
+        Self::AddressConflict,
+        Self::NoConnection,
+        Self::NoListener,
+        Self::NoWorkingBlock,
+        Self::NoBuffer,
+        Self::Refused,
+        Self::NoRoute,
+        Self::NoNeighbor,
+        Self::NoFrame,
+        Self::PortFull,
+        Self::TooLong,
+    ];
+
+    /// Its name, for metrics: it does not change.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Checksum => "checksum",
+            Self::Fragment => "fragment",
+            Self::NotForUs => "not_for_us",
+            Self::UnknownProtocol => "unknown_protocol",
+            Self::AddressConflict => "address_conflict",
+            Self::NoConnection => "no_connection",
+            Self::NoListener => "no_listener",
+            Self::NoWorkingBlock => "no_working_block",
+            Self::NoBuffer => "no_buffer",
+            Self::Refused => "refused",
+            Self::NoRoute => "no_route",
+            Self::NoNeighbor => "no_neighbor",
+            Self::NoFrame => "no_frame",
+            Self::PortFull => "port_full",
+            Self::TooLong => "too_long",
+        }
+    }
 }
 
 impl From<Malformed> for Reason {
@@ -66,5 +109,17 @@ impl Drops {
     #[must_use]
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason as usize].get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn every_reason_is_listed_in_its_place() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?}");
+        }
     }
 }

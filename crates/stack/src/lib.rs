@@ -31,10 +31,12 @@ mod native;
 mod ports;
 mod receive_store;
 mod send_queue;
+mod vitals;
 
 pub use config::{Config, Listener, Route, Secrets};
 pub use drops::{Drops, Reason};
 pub use native::{Inconsistency, Native};
+pub use vitals::Vitals;
 // What a configuration and a port are made of.
 pub use mem::ReserveError;
 pub use {port, tcp, wire};

@@ -66,11 +66,19 @@ pub fn start(
     // admin address only.
     let running = if given.site.roots().next().is_none() {
         let (site, status) = (site.clone(), Status::new(board.clone()));
-        let service = move || WithStatus::new(status.clone(), site.service());
+        let service = move || {
+            let site = site.service();
+            let counters = site.counters();
+            (WithStatus::new(status.clone(), site), counters)
+        };
         start_shards(listening.main, &live, &board, service)
     } else {
         let site = site.clone();
-        start_shards(listening.main, &live, &board, move || -> SiteService { site.service() })
+        start_shards(listening.main, &live, &board, move || {
+            let service: SiteService = site.service();
+            let counters = service.counters();
+            (service, counters)
+        })
     };
     let running = running.map_err(failed)?;
     board.complete(&running);
@@ -106,13 +114,14 @@ fn start_shards<S: Service + 'static>(
     bound: Bound,
     live: &Arc<LiveSettings>,
     board: &Arc<Board>,
-    service: impl Fn() -> S + Send + Sync + 'static,
+    service: impl Fn() -> (S, Arc<site::Counters>) + Send + Sync + 'static,
 ) -> Result<Running, Error> {
     let (live, board) = (live.clone(), board.clone());
     bound.start(move |context: &ShardContext| {
         let counters = Arc::new(http::Counters::default());
-        board.add(context.index, context.counters.clone(), counters.clone());
-        Http::new(service(), live.clone(), context.clock.clone(), counters)
+        let (service, of_site) = service();
+        board.add(context.index, context.counters.clone(), counters.clone(), of_site);
+        Http::new(service, live.clone(), context.clock.clone(), counters)
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crore::http;
-use crore::{Control, Counters, Running};
+use crore::{Control, Counters, Running, Vitals};
 
 use super::figures::{FIGURES, Figure};
 use super::process::Process;
@@ -25,6 +25,9 @@ pub struct Shard {
     index: u16,
     pub(super) engine: Arc<Counters>,
     pub(super) http: Arc<http::Counters>,
+    pub(super) site: Arc<site::Counters>,
+    /// Where our own stack is the engine; known once it has started.
+    pub(super) stack: Option<Arc<Vitals>>,
 }
 
 /// What is known of a server once it serves.
@@ -79,6 +82,8 @@ pub struct Reading {
     /// Memory of the process that is backed by pages, in bytes; `None` where the kernel does not
     /// say.
     pub resident: Option<u64>,
+    /// Whether our own stack is the engine, so that there are figures of it.
+    pub own_stack: bool,
     /// The shards in the order of their numbers.
     pub shards: Vec<ShardReading>,
 }
@@ -106,9 +111,15 @@ impl Board {
     }
 
     /// Hangs up the counters of a shard.
-    pub fn add(&self, index: u16, engine: Arc<Counters>, http: Arc<http::Counters>) {
+    pub fn add(
+        &self,
+        index: u16,
+        engine: Arc<Counters>,
+        http: Arc<http::Counters>,
+        site: Arc<site::Counters>,
+    ) {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        shards.push(Shard { index, engine, http });
+        shards.push(Shard { index, engine, http, site, stack: None });
         shards.sort_by_key(|shard| shard.index);
     }
 
@@ -122,6 +133,12 @@ impl Board {
             max_connections: running.limits().connections,
             base_bytes: running.shards().iter().map(|shard| shard.counters().memory.get()).sum(),
         };
+        let vitals = running.shards().iter().map(|shard| shard.vitals().cloned());
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        for (shard, vitals) in shards.iter_mut().zip(vitals) {
+            shard.stack = vitals;
+        }
+        drop(shards);
         let server = Server { facts, cpus: cpus.collect(), control: running.control() };
         // A second server would have a board of its own.
         let _ = self.server.set(server);
@@ -145,6 +162,7 @@ impl Board {
         let server = self.server.get();
         let cpu = |index| server?.cpus.get(usize::from(index))?.clone();
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let own_stack = shards.iter().any(|shard| shard.stack.is_some());
         let shards = shards.iter().map(|shard| ShardReading {
             index: shard.index,
             cpu: cpu(shard.index),
@@ -157,6 +175,7 @@ impl Board {
             uptime: self.started.elapsed(),
             cpu_time: self.process.cpu_time(),
             resident: self.process.resident(),
+            own_stack,
             shards: shards.collect(),
         }
     }

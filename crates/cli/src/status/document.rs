@@ -13,7 +13,7 @@
 //! | `resident_bytes` | memory of the process that is backed by pages; null if unknown |
 //! | `base_bytes` | the part of `connection_bytes` that was there before the first connection |
 //! | `bytes_per_connection` | the rest of it, by `connections`; null while there are none |
-//! | `total` | every figure (see [`FIGURES`]), summed over the shards |
+//! | `total` | every figure (see [`FIGURES`]), summed over the shards; those of crore's own stack only where it is the engine |
 //! | `shards` | for each: `shard`, its number; `cpu`, which it is pinned to, or null; every figure |
 
 use serde_json::{Map, Value, json};
@@ -42,9 +42,9 @@ pub fn write(reading: &Reading) -> String {
         "resident_bytes": reading.resident,
         "base_bytes": reading.facts.base_bytes,
         "bytes_per_connection": reading.bytes_per_connection(),
-        "total": figures(total),
+        "total": figures(reading, total),
         "shards": reading.shards.iter().map(|shard| {
-            let mut figures = figures(|place| shard.values[place]);
+            let mut figures = figures(reading, |place| shard.values[place]);
             figures.insert("shard".into(), shard.index.into());
             figures.insert("cpu".into(), shard.cpu.clone().into());
             figures
@@ -53,6 +53,8 @@ pub fn write(reading: &Reading) -> String {
     document.to_string()
 }
 
-fn figures(value: impl Fn(usize) -> u64) -> Map<String, Value> {
-    FIGURES.iter().enumerate().map(|(place, f)| (f.key(), value(place).into())).collect()
+fn figures(reading: &Reading, value: impl Fn(usize) -> u64) -> Map<String, Value> {
+    let figures = FIGURES.iter().enumerate();
+    let told = figures.filter(|(_, figure)| reading.own_stack || !figure.is_of_own_stack());
+    told.map(|(place, figure)| (figure.key(), value(place).into())).collect()
 }

@@ -3,7 +3,7 @@
 //! part of crore's interface: they may be added to, not changed.
 
 use crore::http::Reason;
-use crore::{Counter, Counters, http};
+use crore::{Counter, Counters, Vitals, http};
 
 use super::board::Shard;
 
@@ -36,6 +36,9 @@ enum Source {
     Engine(fn(&Counters) -> &Counter),
     Http(fn(&http::Counters) -> &Counter),
     Refused(Reason),
+    Site(fn(&site::Counters) -> &Counter),
+    Stack(fn(&Vitals) -> &Counter),
+    Dropped(crore::Reason),
 }
 
 impl Figure {
@@ -45,7 +48,19 @@ impl Figure {
             Source::Engine(counter) => counter(&shard.engine).get(),
             Source::Http(counter) => counter(&shard.http).get(),
             Source::Refused(reason) => shard.http.refused(reason),
+            Source::Site(counter) => counter(&shard.site).get(),
+            Source::Stack(counter) => {
+                shard.stack.as_ref().map_or(0, |vitals| counter(vitals).get())
+            }
+            Source::Dropped(reason) => {
+                shard.stack.as_ref().map_or(0, |vitals| vitals.drops.get(reason))
+            }
         }
+    }
+
+    /// Whether it is about our own stack, so that there is none where the kernel's is used.
+    pub const fn is_of_own_stack(&self) -> bool {
+        matches!(self.source, Source::Stack(_) | Source::Dropped(_))
     }
 
     /// Its key in JSON: the name, with the label's value behind it where there is one.
@@ -74,25 +89,45 @@ impl Figure {
         Self { name, help, kind, label: None, source: Source::Http(read) }
     }
 
+    const fn site(
+        name: &'static str,
+        kind: Kind,
+        read: fn(&site::Counters) -> &Counter,
+        help: &'static str,
+    ) -> Self {
+        Self { name, help, kind, label: None, source: Source::Site(read) }
+    }
+
+    const fn stack(
+        name: &'static str,
+        kind: Kind,
+        read: fn(&Vitals) -> &Counter,
+        help: &'static str,
+    ) -> Self {
+        Self { name, help, kind, label: None, source: Source::Stack(read) }
+    }
+
     const fn labelled(mut self, label: &'static str, value: &'static str) -> Self {
         self.label = Some((label, value));
         self
     }
 }
 
-/// Figures that stand by themselves in [`TABLE`]; refusals by reason follow them.
+/// Figures that stand by themselves in [`TABLE`]; refusals and drops by reason follow them.
 const FIXED: usize = TABLE.len();
+const WITH_REFUSALS: usize = FIXED + Reason::ALL.len();
+const COUNT: usize = WITH_REFUSALS + crore::Reason::ALL.len();
 
 /// Every figure. Those of one name stand together.
-pub static FIGURES: [Figure; FIXED + Reason::ALL.len()] = all();
+pub static FIGURES: [Figure; COUNT] = all();
 
-const fn all() -> [Figure; FIXED + Reason::ALL.len()] {
-    let mut figures = [TABLE[0]; FIXED + Reason::ALL.len()];
+const fn all() -> [Figure; COUNT] {
+    let mut figures = [TABLE[0]; COUNT];
     let mut place = 0;
-    while place < figures.len() {
+    while place < COUNT {
         figures[place] = if place < FIXED {
             TABLE[place]
-        } else {
+        } else if place < WITH_REFUSALS {
             let reason = Reason::ALL[place - FIXED];
             Figure {
                 name: "http_refused",
@@ -100,6 +135,15 @@ const fn all() -> [Figure; FIXED + Reason::ALL.len()] {
                 kind: Kind::Sum,
                 label: Some(("reason", reason.name())),
                 source: Source::Refused(reason),
+            }
+        } else {
+            let reason = crore::Reason::ALL[place - WITH_REFUSALS];
+            Figure {
+                name: "stack_dropped",
+                help: "Packets that crore's own stack dropped",
+                kind: Kind::Sum,
+                label: Some(("reason", reason.name())),
+                source: Source::Dropped(reason),
             }
         };
         place += 1;
@@ -111,7 +155,7 @@ const RESPONSES: &str = "Answers by class of status";
 const REFUSED: &str = "Connections refused: all places taken, or all that one client may take";
 
 #[rustfmt::skip]
-const TABLE: [Figure; 29] = {
+const TABLE: [Figure; 48] = {
     use Kind::{Level, Sum};
     [
         Figure::engine("connections", Level, |c| &c.connections, "Connections open"),
@@ -161,5 +205,34 @@ const TABLE: [Figure; 29] = {
             "Connections closed because they rested for too long"),
         Figure::http("http_short_bodies", Sum, |c| &c.short_bodies,
             "Answers cut off because a file became shorter or could not be read"),
+        Figure::site("site_cache_hits", Sum, |c| &c.hits,
+            "Requests answered at once from the shard's cache"),
+        Figure::site("site_cache_misses", Sum, |c| &c.misses,
+            "Look-ups on disk: what was not in the cache, or had to be checked again"),
+        Figure::site("site_cache_pages", Level, |c| &c.cached_pages, "Pages in the cache"),
+        Figure::site("site_cache_bytes", Level, |c| &c.cached_bytes,
+            "Bytes of memory that the cache holds"),
+        Figure::site("site_open_files", Level, |c| &c.cached_files,
+            "Files that the cache holds open"),
+        Figure::site("site_compressions", Sum, |c| &c.compressions, "Compressions asked for"),
+        Figure::site("site_refused_jobs", Sum, |c| &c.refused_jobs,
+            "Requests refused because too many waited for the disk"),
+        Figure::site("site_lost_log_lines", Sum, |c| &c.lost_log_lines,
+            "Lines that the access log lost because the disk was too slow"),
+        Figure::stack("stack_packets_in", Sum, |v| &v.packets_in, "Packets that arrived"),
+        Figure::stack("stack_packets_out", Sum, |v| &v.packets_out, "Packets sent"),
+        Figure::stack("stack_retransmitted", Sum, |v| &v.retransmitted, "Segments sent again"),
+        Figure::stack("stack_working", Level, |v| &v.working,
+            "Connections that have work to do, each in a working block"),
+        Figure::stack("stack_working_most", Level, |v| &v.working_most, "Working blocks"),
+        Figure::stack("stack_time_wait", Level, |v| &v.time_wait, "Connections in TIME-WAIT"),
+        Figure::stack("stack_buffers", Level, |v| &v.buffers,
+            "Buffers of 4 KiB in use: for bytes not acknowledged, or not consumed"),
+        Figure::stack("stack_buffers_most", Level, |v| &v.buffers_most, "Buffers of 4 KiB"),
+        Figure::stack("stack_frames", Level, |v| &v.frames,
+            "Packet buffers in use: for packets on their way out"),
+        Figure::stack("stack_frames_most", Level, |v| &v.frames_most, "Packet buffers"),
+        Figure::stack("stack_reserved_bytes", Level, |v| &v.reserved,
+            "Memory reserved for tables and pools, used or not"),
     ]
 };

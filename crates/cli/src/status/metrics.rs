@@ -31,7 +31,9 @@ impl Collector for Once {
         while let Some(first) = rest.first() {
             let family = rest.iter().take_while(|figure| figure.name == first.name).count();
             let start = FIGURES.len() - rest.len();
-            figures(&self.0, start, &rest[..family], &mut encoder)?;
+            if self.0.own_stack || !first.is_of_own_stack() {
+                figures(&self.0, start, &rest[..family], &mut encoder)?;
+            }
             rest = &rest[family..];
         }
         Ok(())

@@ -48,8 +48,8 @@ pub(crate) struct Link<P: Port> {
     frames: Pool,
     /// Packets built and not yet taken by the port.
     out: Batch,
-    /// Packets received and sent.
-    packets: u64,
+    /// Packets received, and packets sent.
+    packets: (u64, u64),
     /// The time now.
     now: Instant,
     /// Whose segment is being answered, and the station it came from.
@@ -76,7 +76,7 @@ impl<P: Port> Link<P> {
             neighbors: Neighbors::new(config.frames),
             frames: Pool::new_in(arena, config.frames, buffer_bytes(caps.mtu))?,
             out: Batch::new(),
-            packets: 0,
+            packets: (0, 0),
             now: Instant::ZERO,
             answering: None,
             failure: None,
@@ -105,7 +105,7 @@ impl<P: Port> Link<P> {
     pub(crate) fn receive(&mut self, pool: &mut Pool, into: &mut Batch) {
         let held = into.len();
         let received = self.port.rx(self.now, pool, into);
-        self.packets += (into.len() - held) as u64;
+        self.packets.0 += (into.len() - held) as u64;
         self.note(received);
         while let Some(news) = self.port.news() {
             self.hear(news);
@@ -178,14 +178,29 @@ impl<P: Port> Link<P> {
         if !self.out.is_empty() {
             let built = self.out.len();
             let sent = self.port.tx(self.now, &mut self.frames, &mut self.out);
-            self.packets += (built - self.out.len()) as u64;
+            self.packets.1 += (built - self.out.len()) as u64;
             self.note(sent);
         }
     }
 
     /// Packets received from and handed to the port since the start.
     pub(crate) const fn packets(&self) -> u64 {
+        self.packets.0 + self.packets.1
+    }
+
+    /// Packets received from and handed to the port, each by itself.
+    pub(crate) const fn packets_by_way(&self) -> (u64, u64) {
         self.packets
+    }
+
+    /// Packet buffers in use.
+    pub(crate) const fn frames_taken(&self) -> u32 {
+        self.frames.taken()
+    }
+
+    /// Packet buffers that there are.
+    pub(crate) fn frames_most(&self) -> u32 {
+        self.frames.capacity()
     }
 
     /// Whether packets wait for the port.

@@ -34,7 +34,7 @@ use crate::flows::Flows;
 use crate::link::Link;
 use crate::ports::Ports;
 use crate::receive_store::{PAGE, ReceiveStore};
-use crate::{Config, Drops, Listener};
+use crate::{Config, Drops, Listener, Vitals};
 use patience::Patience;
 
 /// Batches of packets taken in one turn at most.
@@ -81,6 +81,7 @@ struct Core<P: Port, C> {
     cookies: Cookies,
     counters: Arc<Counters>,
     drops: Arc<Drops>,
+    vitals: Arc<Vitals>,
     now: Instant,
     draining: bool,
 }
@@ -116,7 +117,8 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         counters: Arc<Counters>,
         now: Instant,
     ) -> Result<Self, ReserveError> {
-        let drops = Arc::new(Drops::default());
+        let vitals = Arc::new(Vitals::default());
+        let drops = Arc::clone(&vitals.drops);
         let limits = &config.limits;
         let mtu = port.caps().mtu;
         let reserved = Self::bytes_for(config, mtu);
@@ -163,10 +165,12 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             cookies: Cookies::new(config.secrets.cookies),
             counters,
             drops,
+            vitals,
             now,
             draining: false,
         };
         let arrivals = Link::<P>::arrivals_in(&mut arena, mtu)?;
+        core.tell_sizes(reserved);
         Ok(Self {
             core,
             arrivals,
@@ -199,6 +203,12 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     #[must_use]
     pub fn drops(&self) -> Arc<Drops> {
         Arc::clone(&self.core.drops)
+    }
+
+    /// How the stack is doing.
+    #[must_use]
+    pub fn vitals(&self) -> Arc<Vitals> {
+        Arc::clone(&self.core.vitals)
     }
 
     /// Bytes of memory in use for connections and packets: records, flow table, working blocks,
@@ -283,6 +293,23 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     fn count_levels(&self) {
         self.counters.connections.set(u64::from(self.open_connections()));
         self.counters.memory.set(self.bytes_touched() as u64);
+        let vitals = &self.vitals;
+        let (packets_in, packets_out) = self.link.packets_by_way();
+        vitals.packets_in.set(packets_in);
+        vitals.packets_out.set(packets_out);
+        vitals.working.set(u64::from(self.blocks.taken()));
+        vitals.time_wait.set(u64::from(self.in_time_wait));
+        vitals.buffers.set(u64::from(self.buffers.taken()));
+        vitals.frames.set(u64::from(self.link.frames_taken()));
+    }
+
+    /// What there is in all, which does not change.
+    fn tell_sizes(&self, reserved: usize) {
+        let vitals = &self.vitals;
+        vitals.working_most.set(u64::from(self.blocks.taken() + self.blocks.available()));
+        vitals.buffers_most.set(u64::from(self.buffers.capacity()));
+        vitals.frames_most.set(u64::from(self.link.frames_most()));
+        vitals.reserved.set(reserved as u64);
     }
 
     /// Puts a block on the list for the next turn.

@@ -65,6 +65,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let header = with_ports(&ends, &outgoing);
             let length = outgoing.length as usize;
             self.counters.bytes_out.add(u64::from(outgoing.length));
+            self.vitals.retransmitted.add(u64::from(outgoing.retransmission));
             self.link.send_segment(
                 (ends.local, ends.remote),
                 &header,

@@ -90,6 +90,8 @@ function show(status) {
   graph("rate", (point) => point.rate);
   shards(status, before, seconds);
   answers(total);
+  files(total);
+  network(total);
   last = status;
 }
 
@@ -162,7 +164,36 @@ function answers(total) {
     ["refused by the protocol", refused], ["readers too slow", total.http_slow_readers],
     ["idle too long", total.http_idle_closed], ["under way", total.http_exchanges],
   ];
-  byId("answers").replaceChildren(...entries.map(([name, value]) => {
+  list("answers", entries);
+}
+
+function files(total) {
+  list("files", [
+    ["from the cache", total.site_cache_hits], ["looked up on disk", total.site_cache_misses],
+    ["pages in the cache", total.site_cache_pages], ["files open", total.site_open_files],
+    ["compressions", total.site_compressions], ["refused for want of disk", total.site_refused_jobs],
+    ["log lines lost", total.site_lost_log_lines],
+  ]);
+}
+
+// What crore's own stack tells; the kernel's tells nothing of the kind.
+function network(total) {
+  const own = "stack_packets_in" in total;
+  byId("network").hidden = !own;
+  if (!own) return;
+  const start = "stack_dropped_";
+  const drops = Object.keys(total).filter((name) => name.startsWith(start) && total[name] > 0);
+  list("packets", [
+    ["packets in", total.stack_packets_in], ["packets out", total.stack_packets_out],
+    ["segments sent again", total.stack_retransmitted],
+    ["connections at work", total.stack_working], ["in TIME-WAIT", total.stack_time_wait],
+    ["buffers in use", total.stack_buffers],
+    ...drops.map((name) => [`dropped: ${name.slice(start.length).replaceAll("_", " ")}`, total[name]]),
+  ]);
+}
+
+function list(id, entries) {
+  byId(id).replaceChildren(...entries.map(([name, value]) => {
     const group = document.createElement("div");
     const [term, number] = [document.createElement("dt"), document.createElement("dd")];
     term.textContent = name;
