@@ -9,6 +9,7 @@ pub mod browser;
 pub mod client;
 pub mod crore;
 pub mod descriptors;
+pub mod netns;
 pub mod nginx;
 pub mod ports;
 pub mod process;
