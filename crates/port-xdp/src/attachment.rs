@@ -2,14 +2,17 @@
 //! in place, and every address and port that it takes from the kernel is kept from the kernel's own
 //! programs.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use port::Alarm;
+use rustix::io::Errno;
+
 use crate::bpf::{Filter, Link};
 use crate::guard::Guard;
+use crate::mail::Mail;
 use crate::socket::Socket;
 use crate::{Error, Interface, Mode, XdpPort};
 
@@ -74,9 +77,16 @@ impl Attachment {
         }
         let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
         let shared = Arc::new(Shared { link, taken: Mutex::new(taken) });
-        let port = |sockets| XdpPort::new(interface, sockets, Arc::clone(&shared));
-        let ports: io::Result<_> = parts.into_iter().map(port).collect();
-        let ports = ports.map_err(|error| Error::System { what: "a descriptor", error })?;
+        let descriptor = |error| Error::System { what: "a descriptor could not be had", error };
+        let alarms: Result<Vec<Alarm>, _> = parts.iter().map(|_| Alarm::new()).collect();
+        let alarms = alarms.map_err(descriptor)?;
+        let mail = Mail::circle(&alarms)?;
+        let ports: Result<_, _> = parts
+            .into_iter()
+            .zip(alarms.into_iter().zip(mail))
+            .map(|(sockets, mail)| XdpPort::new(interface, sockets, mail, Arc::clone(&shared)))
+            .collect();
+        let ports = ports.map_err(descriptor)?;
         Ok(Self { shared, ports })
     }
 
@@ -104,7 +114,7 @@ impl Shared {
     pub fn address_changed(&self, address: IpAddr, present: bool) {
         let mut taken = self.taken();
         // What cannot be had is left to the kernel, as it was.
-        let _ = if present { taken.take(address) } else { taken.leave(address) };
+        let _ = if present { taken.take_later(address) } else { taken.leave(address) };
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -142,6 +152,20 @@ impl Taken {
         Ok(())
     }
 
+    /// The same for an address that has come since. The right to keep a port that only privileged
+    /// programs get has been given up by now; such programs have to be trusted.
+    fn take_later(&mut self, address: IpAddr) -> Result<(), Error> {
+        for at in of(&self.listeners, address) {
+            match self.guard.keep(at, self.scope) {
+                Ok(()) | Err(Error::Permission { .. }) => {
+                    self.filter.add_listener(at).map_err(table)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves it to the kernel.
     fn leave(&mut self, address: IpAddr) -> Result<(), Error> {
         for at in of(&self.listeners, address) {
@@ -162,7 +186,7 @@ fn of(listeners: &[SocketAddr], address: IpAddr) -> Vec<SocketAddr> {
     listeners.iter().filter(is_meant).map(at).collect()
 }
 
-fn table(error: io::Error) -> Error {
+fn table(error: Errno) -> Error {
     Error::System { what: "a table of the XDP program could not be changed", error }
 }
 

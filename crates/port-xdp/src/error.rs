@@ -1,11 +1,12 @@
 //! What keeps an interface from being used, and what to do about it: [`Error`].
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 
+use rustix::io::Errno;
+
 /// Why frames cannot be had from an interface. The text says what happened and what to do.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no interface of that name in this network namespace.
@@ -43,12 +44,12 @@ pub enum Error {
         /// To which interface.
         interface: String,
         /// What the kernel said.
-        error: io::Error,
+        error: Errno,
     },
     /// The kernel's verifier refuses the program: a mistake of ours, or a kernel with rules of its own.
     Verifier {
         /// What the kernel said.
-        error: io::Error,
+        error: Errno,
         /// What the verifier said.
         log: String,
     },
@@ -59,7 +60,7 @@ pub enum Error {
         /// Which one.
         queue: u32,
     },
-    /// The driver has no zero-copy mode, and nothing else was wanted.
+    /// Packet buffers may not be locked in memory.
     LockedMemory {
         /// Bytes that packet buffers take.
         bytes: usize,
@@ -83,7 +84,7 @@ pub enum Error {
         /// What happened.
         what: &'static str,
         /// What the kernel said.
-        error: io::Error,
+        error: Errno,
     },
 }
 

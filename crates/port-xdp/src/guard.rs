@@ -43,9 +43,7 @@ impl Guard {
             }
             // Gone since it was looked up: then nobody can have the port there.
             Err(Errno::ADDRNOTAVAIL) => Ok(()),
-            Err(error) => {
-                Err(Error::System { what: "a port could not be kept", error: error.into() })
-            }
+            Err(error) => Err(Error::System { what: "a port could not be kept", error }),
         }
     }
 

@@ -6,26 +6,27 @@
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
 //! | `guard` | keeps our ports from the machine's other programs |
+//! | `mail` | frames passed on between shards |
 //! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |
 //!
 //! Invariant: only TCP segments for addresses and ports that were asked for are taken from the
 //! kernel, and nothing of it outlives the process: program, sockets and kept ports are descriptors.
 
 mod attachment;
-mod bell;
 mod bpf;
 mod checksum;
 mod error;
 mod guard;
 mod interface;
+mod mail;
 mod netlink;
 mod port;
+mod probe;
 mod ring;
 mod socket;
 mod umem;
 
 pub use attachment::{Attachment, Options};
-pub use bell::Bell;
 pub use bpf::Mode;
 pub use error::Error;
 pub use interface::Interface;

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Instant;
-use mem::{Batch, Pool};
-use port::{Caps, News, Port};
+use mem::{Batch, Frame, Pool};
+use port::{Alarm, Caps, News, Port};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
+use crate::mail::Mail;
 use crate::netlink::{self, Netlink, Route};
 use crate::socket::{Counted, Socket};
-use crate::{Bell, Interface};
+use crate::{Interface, probe};
 
 /// Calls of [`Port::rx`] between two looks at what has changed, while there is no time to sleep.
 const LOOK_EVERY: u32 = 256;
@@ -32,7 +33,8 @@ pub struct XdpPort {
     caps: Caps,
     /// At least one.
     sockets: Vec<Socket>,
-    bell: Bell,
+    alarm: Alarm,
+    mail: Option<Mail>,
     changes: Changes,
     /// Calls of [`Port::rx`] since the kernel was last asked for changes.
     calls: u32,
@@ -52,8 +54,9 @@ impl XdpPort {
     pub(crate) fn new(
         interface: &Interface,
         sockets: Vec<Socket>,
+        (alarm, mail): (Alarm, Option<Mail>),
         shared: Arc<Shared>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Errno> {
         let caps = Caps {
             mtu: interface.mtu,
             checksums_verified: false,
@@ -70,13 +73,13 @@ impl XdpPort {
         for &(address, mac) in &interface.neighbors {
             changes.news.push_back(News::Neighbor { address, mac });
         }
-        Ok(Self { caps, sockets, bell: Bell::new()?, changes, calls: 0 })
+        Ok(Self { caps, sockets, alarm, mail, changes, calls: 0 })
     }
 
     /// What ends this port's [`Port::wait`] from another thread.
     #[must_use]
-    pub fn bell(&self) -> Bell {
-        self.bell.clone()
+    pub fn alarm(&self) -> Alarm {
+        self.alarm.clone()
     }
 
     /// What has been counted, over all queues.
@@ -98,7 +101,8 @@ impl XdpPort {
     }
 
     fn has_arrivals(&mut self) -> bool {
-        self.sockets.iter_mut().any(Socket::has_arrivals)
+        self.mail.as_mut().is_some_and(|mail| !mail.is_empty())
+            || self.sockets.iter_mut().any(Socket::has_arrivals)
     }
 
     /// Sleeps in the kernel.
@@ -111,16 +115,16 @@ impl XdpPort {
             let sending = if socket.is_sending() { PollFlags::OUT } else { PollFlags::empty() };
             PollFd::new(socket, PollFlags::IN | sending)
         });
-        let bell = PollFd::new(&self.bell, PollFlags::IN);
+        let alarm = PollFd::new(&self.alarm, PollFlags::IN);
         let changes = PollFd::new(&self.changes.netlink, PollFlags::IN);
-        let mut waited_for: Vec<PollFd<'_>> = [bell, changes].into_iter().chain(sockets).collect();
+        let mut waited_for: Vec<PollFd<'_>> = [alarm, changes].into_iter().chain(sockets).collect();
         match poll(&mut waited_for, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let has_come: [bool; 2] = [0, 1].map(|at: usize| !waited_for[at].revents().is_empty());
         if has_come[0] {
-            self.bell.clear();
+            self.alarm.clear();
         }
         if has_come[1] {
             self.changes.take();
@@ -157,9 +161,20 @@ impl Port for XdpPort {
         }
     }
 
+    fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
+        self.mail.as_mut().is_some_and(|mail| mail.pass_on(frame, passed))
+    }
+
+    fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
+        self.mail.as_mut()?.take(pool)
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
-        // Where it fails, the stack asks again.
-        let _ = self.changes.netlink.ask_for(self.changes.index, neighbor);
+        if self.changes.netlink.ask_for(self.changes.index, neighbor).is_err() {
+            // Only the privileged may ask that way. A packet that the kernel has to send makes it
+            // ask by itself. Where that fails, too, the stack asks again.
+            let _ = probe::send(neighbor, self.changes.index);
+        }
     }
 
     fn news(&mut self) -> Option<News> {
@@ -167,10 +182,6 @@ impl Port for XdpPort {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
-        if self.bell.is_rung() {
-            self.bell.clear();
-            return Ok(());
-        }
         if self.has_arrivals() {
             return Ok(());
         }

@@ -2,11 +2,11 @@
 //! the consumer's mark to the producer's belong to the consumer and the others to the producer;
 //! each side moves only its own mark, and only past entries that it has done with.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::net::xdp::{XdpRingFlags, XdpRingOffset};
 
@@ -41,14 +41,13 @@ impl<T: Copy> Ring<T> {
         page_offset: u64,
         offsets: &XdpRingOffset,
         size: u32,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Errno> {
         let bytes = offsets.desc as usize + size as usize * size_of::<T>();
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let kind = MapFlags::SHARED | MapFlags::POPULATE;
         // SAFETY: a new mapping at an address that the kernel picks touches nothing that exists.
         let start = unsafe { mmap(null_mut(), bytes, protection, kind, socket, page_offset)? };
-        let mapping = NonNull::new(start.cast::<u8>())
-            .ok_or_else(|| io::Error::other("the kernel mapped a ring at address zero"))?;
+        let mapping = NonNull::new(start.cast::<u8>()).ok_or(Errno::FAULT)?;
         // SAFETY: the caller's promise: the offsets lie in the mapping, aligned as their types.
         let at = |offset: u64| unsafe { mapping.add(offset as usize) };
         Ok(Self {

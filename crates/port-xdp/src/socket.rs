@@ -331,15 +331,9 @@ fn rings(socket: &OwnedFd) -> rustix::io::Result<Rings> {
             Ring::map(fd, XDP_UMEM_PGOFF_COMPLETION_RING, &offsets.cr, TRANSMIT),
         )
     };
-    let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    Ok((
-        rings.0.map_err(errno)?,
-        rings.1.map_err(errno)?,
-        rings.2.map_err(errno)?,
-        rings.3.map_err(errno)?,
-    ))
+    Ok((rings.0?, rings.1?, rings.2?, rings.3?))
 }
 
 fn failed(error: Errno) -> Error {
-    Error::System { what: "an AF_XDP socket could not be set up", error: error.into() }
+    Error::System { what: "an AF_XDP socket could not be set up", error }
 }

@@ -1,10 +1,10 @@
 //! The memory that the kernel copies frames into and out of: [`Umem`]. Invariant: a chunk that
 //! stands in one of the kernel's rings is not touched; every other chunk is ours.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
 use mem::{Arena, Region, Touch};
+use rustix::io::Errno;
 use rustix::net::sockopt::set_xdp_umem_reg;
 use rustix::net::xdp::{XdpUmemReg, XdpUmemRegFlags};
 
@@ -33,22 +33,22 @@ impl Umem {
         let mut umem = Self { bytes, chunk, has_metadata: true };
         let registered = umem.try_register(socket).or_else(|error| {
             // Kernels before 6.8 know no metadata.
-            if error.raw_os_error() != Some(libc::EINVAL) {
+            if error != Errno::INVAL {
                 return Err(error);
             }
             umem.has_metadata = false;
             umem.try_register(socket)
         });
-        match registered.map_err(|error| (error.raw_os_error(), error)) {
+        match registered {
             Ok(()) => Ok(umem),
-            Err((Some(libc::ENOBUFS), _)) => Err(Error::LockedMemory { bytes: length }),
-            Err((_, error)) => {
+            Err(Errno::NOBUFS) => Err(Error::LockedMemory { bytes: length }),
+            Err(error) => {
                 Err(Error::System { what: "packet buffers could not be registered", error })
             }
         }
     }
 
-    fn try_register(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+    fn try_register(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         let flags = if self.has_metadata { HAS_METADATA } else { 0 };
         let registration = XdpUmemReg {
             addr: self.bytes.as_mut_ptr().addr() as u64,
@@ -59,7 +59,7 @@ impl Umem {
             flags: XdpUmemRegFlags::from_bits_retain(flags),
             tx_metadata_len: if self.has_metadata { METADATA as u32 } else { 0 },
         };
-        Ok(set_xdp_umem_reg(socket, registration)?)
+        set_xdp_umem_reg(socket, registration)
     }
 
     /// Where a chunk begins.

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use base::Instant;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -46,10 +46,22 @@ impl Alarm {
             Err(error) => return Err(error),
         }
         if wanted[1].revents().contains(PollFlags::IN) {
-            // Taken notice of; nothing is left to read when a clone was faster.
-            let _ = rustix::io::read(&*self.0, &mut [0; 8]);
+            self.clear();
         }
         Ok(())
+    }
+
+    /// Takes notice of a ring, for those who wait for the alarm's descriptor themselves, beside
+    /// others: whoever rings from now on ends the next wait.
+    pub fn clear(&self) {
+        // Nothing is left to read when a clone was faster.
+        let _ = rustix::io::read(&*self.0, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Alarm {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

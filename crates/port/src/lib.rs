@@ -23,7 +23,7 @@ mod trace;
 use core::net::IpAddr;
 
 use base::Instant;
-use mem::{Batch, Pool};
+use mem::{Batch, Frame, Pool};
 
 pub use alarm::Alarm;
 pub use bell::Bell;
@@ -66,6 +66,18 @@ pub trait Port {
 
     /// When the port itself has something to hand over that has arrived already, if it has.
     fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Gives a frame that belongs to no connection here to the next of the shards that share the
+    /// link, one of which may know it. So many have done that with it before. `false` when there
+    /// is no other that has not seen it.
+    fn pass_on(&mut self, _frame: &[u8], _passed: u16) -> bool {
+        false
+    }
+
+    /// A frame that another shard has passed on to this one, and how many have.
+    fn passed(&mut self, _pool: &mut Pool) -> Option<(Frame, u16)> {
         None
     }
 

@@ -2,8 +2,9 @@
 //! memory that outlives the call, of the size that the kernel will read or write.
 
 use std::ffi::CStr;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::{Errno, Result};
 
 /// `enum bpf_cmd`.
 const MAP_CREATE: libc::c_int = 0;
@@ -55,7 +56,7 @@ struct Element {
 }
 
 impl Map {
-    pub fn new(kind: Kind, key_bytes: usize, value_bytes: usize, entries: u32) -> io::Result<Self> {
+    pub fn new(kind: Kind, key_bytes: usize, value_bytes: usize, entries: u32) -> Result<Self> {
         let mut attribute = CreateMap {
             kind: kind as u32,
             // Sizes of arrays in this crate.
@@ -70,7 +71,7 @@ impl Map {
     }
 
     /// Sets the value of a key.
-    pub fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
         assert_eq!((key.len(), value.len()), (self.key_bytes, self.value_bytes));
         let mut attribute = self.element(key, value.as_ptr());
         // SAFETY: key and value have the sizes of the map's, just checked; the kernel only reads.
@@ -78,7 +79,7 @@ impl Map {
     }
 
     /// Removes a key.
-    pub fn remove(&self, key: &[u8]) -> io::Result<()> {
+    pub fn remove(&self, key: &[u8]) -> Result<()> {
         assert_eq!(key.len(), self.key_bytes);
         let mut attribute = self.element(key, std::ptr::null());
         // SAFETY: the key has the size of the map's, just checked; the kernel only reads it.
@@ -121,12 +122,12 @@ struct LoadProgram {
 /// Why the kernel does not take a program, and what its verifier says.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub error: io::Error,
+    pub error: Errno,
     pub log: String,
 }
 
 /// Loads an XDP program.
-pub(super) fn load(code: &[u64], name: &str) -> Result<OwnedFd, Refused> {
+pub(super) fn load(code: &[u64], name: &str) -> core::result::Result<OwnedFd, Refused> {
     load_with(code, name, &mut []).or_else(|_| {
         // Once more, for what the verifier says.
         let mut log = vec![0; 1 << 16];
@@ -137,7 +138,7 @@ pub(super) fn load(code: &[u64], name: &str) -> Result<OwnedFd, Refused> {
     })
 }
 
-fn load_with(code: &[u64], name: &str, log: &mut [u8]) -> io::Result<OwnedFd> {
+fn load_with(code: &[u64], name: &str, log: &mut [u8]) -> Result<OwnedFd> {
     let mut name_bytes = [0; 16];
     for (to, from) in name_bytes.iter_mut().take(15).zip(name.bytes()) {
         *to = from;
@@ -172,7 +173,7 @@ struct CreateLink {
 }
 
 /// Attaches a program to an interface until the link is closed; `flags` say how (`XDP_FLAGS_*`).
-pub(super) fn link(program: BorrowedFd<'_>, interface: u32, flags: u32) -> io::Result<OwnedFd> {
+pub(super) fn link(program: BorrowedFd<'_>, interface: u32, flags: u32) -> Result<OwnedFd> {
     let program = program.as_raw_fd();
     let mut attribute = CreateLink { program, interface, attach: ATTACH_XDP, flags };
     // SAFETY: the attribute of this command, without pointers.
@@ -198,7 +199,7 @@ struct TestRun {
 
 /// What a program says of a frame, without any interface.
 #[cfg(test)]
-pub(super) fn run(program: BorrowedFd<'_>, frame: &[u8]) -> io::Result<u32> {
+pub(super) fn run(program: BorrowedFd<'_>, frame: &[u8]) -> Result<u32> {
     let mut attribute = TestRun {
         program: program.as_raw_fd(),
         verdict: 0,
@@ -222,7 +223,7 @@ pub(super) fn run(program: BorrowedFd<'_>, frame: &[u8]) -> io::Result<u32> {
 ///
 /// # Safety
 /// As [`call`]; the command gives a new descriptor.
-unsafe fn create<T>(command: libc::c_int, attribute: &mut T) -> io::Result<OwnedFd> {
+unsafe fn create<T>(command: libc::c_int, attribute: &mut T) -> Result<OwnedFd> {
     // SAFETY: the caller's promise.
     let descriptor = unsafe { call(command, attribute)? };
     // SAFETY: new, so nobody else's.
@@ -232,10 +233,14 @@ unsafe fn create<T>(command: libc::c_int, attribute: &mut T) -> io::Result<Owned
 /// # Safety
 /// `attribute` is what the command takes, and pointers in it lead to memory that the command may
 /// use as it does.
-unsafe fn call<T>(command: libc::c_int, attribute: &mut T) -> io::Result<RawFd> {
+unsafe fn call<T>(command: libc::c_int, attribute: &mut T) -> Result<RawFd> {
     let attribute: *mut T = attribute;
     // SAFETY: the caller's promise; the kernel takes fields beyond the size as zero.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attribute, size_of::<T>()) };
     // A descriptor or zero, or -1 with errno set.
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }
+    if result < 0 { Err(last_error()) } else { Ok(result as RawFd) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

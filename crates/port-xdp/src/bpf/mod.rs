@@ -8,10 +8,11 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
 
 use call::{Kind, Map};
 use program::Maps;
@@ -84,24 +85,28 @@ impl Filter {
     }
 
     /// Takes segments for an address and port from now on.
-    pub fn add_listener(&self, at: SocketAddr) -> io::Result<()> {
+    pub fn add_listener(&self, at: SocketAddr) -> rustix::io::Result<()> {
         self.listeners.set(&listener(at), &[1])
     }
 
     /// Takes none for it any more.
-    pub fn remove_listener(&self, at: SocketAddr) -> io::Result<()> {
+    pub fn remove_listener(&self, at: SocketAddr) -> rustix::io::Result<()> {
         self.listeners.remove(&listener(at))
     }
 
     /// Takes segments for an address and these ports from now on.
-    pub fn add_client(&self, address: IpAddr, ports: &RangeInclusive<u16>) -> io::Result<()> {
+    pub fn add_client(
+        &self,
+        address: IpAddr,
+        ports: &RangeInclusive<u16>,
+    ) -> rustix::io::Result<()> {
         let [a, b] = ports.start().to_ne_bytes();
         let [c, d] = ports.end().to_ne_bytes();
         self.clients.set(&octets(address), &[a, b, c, d])
     }
 
     /// Gives what arrives at a queue to a socket.
-    pub fn set_socket(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+    pub fn set_socket(&self, queue: u32, socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
         self.sockets.set(&queue.to_ne_bytes(), &socket.as_raw_fd().to_ne_bytes())
     }
 
@@ -119,11 +124,11 @@ impl Filter {
             Some(Mode::Generic) => generic(),
             None => driver().or_else(|error| {
                 // Somebody else's program is no reason to put ours behind its back.
-                if is_occupied(&error) { Err(error) } else { generic() }
+                if is_occupied(error) { Err(error) } else { generic() }
             }),
         };
         linked.map_err(|error| {
-            if is_occupied(&error) {
+            if is_occupied(error) {
                 Error::OtherProgram { interface: name.to_owned() }
             } else {
                 Error::Attach { interface: name.to_owned(), error }
@@ -132,14 +137,14 @@ impl Filter {
     }
 }
 
-fn is_occupied(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+fn is_occupied(error: Errno) -> bool {
+    matches!(error, Errno::BUSY | Errno::EXIST)
 }
 
-fn not_loaded(error: io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Error::Permission { what: "load an XDP program" },
-        Some(libc::ENOSYS) => Error::Unsupported { what: "bpf(2)" },
+fn not_loaded(error: Errno) -> Error {
+    match error {
+        Errno::PERM | Errno::ACCESS => Error::Permission { what: "load an XDP program" },
+        Errno::NOSYS => Error::Unsupported { what: "bpf(2)" },
         _ => Error::System { what: "an XDP program could not be loaded", error },
     }
 }

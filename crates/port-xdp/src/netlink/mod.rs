@@ -3,11 +3,10 @@
 
 mod message;
 
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, Result};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
@@ -39,16 +38,16 @@ pub(crate) struct Netlink {
 
 impl Netlink {
     /// A socket to ask with.
-    pub fn open() -> io::Result<Self> {
+    pub fn open() -> Result<Self> {
         Self::with(SocketFlags::CLOEXEC, 0)
     }
 
     /// A socket that hears of changes, and never makes its owner wait.
-    pub fn watch() -> io::Result<Self> {
+    pub fn watch() -> Result<Self> {
         Self::with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, GROUPS)
     }
 
-    fn with(flags: SocketFlags, groups: u32) -> io::Result<Self> {
+    fn with(flags: SocketFlags, groups: u32) -> Result<Self> {
         let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
         // No protocol, zero, is the routing tables'.
         let descriptor = socket_with(family, kind, flags, None)?;
@@ -57,7 +56,7 @@ impl Netlink {
     }
 
     /// All of a table.
-    pub fn table(&mut self, table: Table) -> io::Result<Vec<News>> {
+    pub fn table(&mut self, table: Table) -> Result<Vec<News>> {
         let kind = match table {
             Table::Links => message::GET_LINK,
             Table::Addresses => message::GET_ADDRESS,
@@ -79,7 +78,7 @@ impl Netlink {
     }
 
     /// Has the kernel find out where a neighbour is. What it finds comes as [`News`].
-    pub fn ask_for(&self, index: u32, neighbor: IpAddr) -> io::Result<()> {
+    pub fn ask_for(&self, index: u32, neighbor: IpAddr) -> Result<()> {
         let request = message::use_neighbor(index, neighbor);
         send(&self.descriptor, &request, SendFlags::DONTWAIT)?;
         Ok(())
@@ -110,7 +109,7 @@ impl AsFd for Netlink {
     }
 }
 
-fn refused(body: &[u8]) -> io::Error {
+fn refused(body: &[u8]) -> Errno {
     let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-    io::Error::from_raw_os_error(code.saturating_neg())
+    Errno::from_raw_os_error(code.saturating_neg())
 }

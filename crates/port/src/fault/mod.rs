@@ -175,6 +175,14 @@ impl<P: Port> Port for Faulty<P> {
         self.inner.wait(first)
     }
 
+    fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
+        self.inner.pass_on(frame, passed)
+    }
+
+    fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
+        self.inner.passed(pool)
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
         self.inner.find(neighbor);
     }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use base::Instant;
-use mem::{Batch, Pool};
+use mem::{Batch, Frame, Pool};
 
 use crate::{Caps, News, Port};
 use pcapng::Direction;
@@ -84,6 +84,14 @@ impl<P: Port, S: FnMut(&[u8])> Port for Tracer<P, S> {
         self.inner.wait(until)
     }
 
+    fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
+        self.inner.pass_on(frame, passed)
+    }
+
+    fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
+        self.inner.passed(pool)
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
         self.inner.find(neighbor);
     }
@@ -98,7 +106,7 @@ impl<P: Port, S: FnMut(&[u8])> Port for Tracer<P, S> {
 }
 
 /// Makes a frame the first of a batch that it was taken from.
-fn put_back(pool: &mut Pool, frames: &mut Batch, frame: mem::Frame) {
+fn put_back(pool: &mut Pool, frames: &mut Batch, frame: Frame) {
     if let Err(frame) = frames.push(frame) {
         pool.give(frame);
     }

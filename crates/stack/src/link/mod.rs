@@ -112,6 +112,16 @@ impl<P: Port> Link<P> {
         }
     }
 
+    /// Gives a frame to the link's next shard, after so many. `false` when all have seen it.
+    pub(crate) fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
+        self.port.pass_on(frame, passed)
+    }
+
+    /// A frame that another shard passed on, and how many have.
+    pub(crate) fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
+        self.port.passed(pool)
+    }
+
     /// The host knows something new about the link.
     fn hear(&mut self, news: News) {
         match news {

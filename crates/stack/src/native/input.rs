@@ -49,6 +49,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 Parsed::Segment(segment, hash) => {
                     self.link.begin_answer(segment.remote, data);
                     self.segment(app, segment, *hash, data);
+                    self.deal_with_stray(data);
                 }
                 Parsed::Control(control) => {
                     if let Some(complaint) = self.link.control(control, data) {
@@ -59,6 +60,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             }
         }
         self.link.end_answer();
+    }
+
+    /// A segment that fits nothing here goes to the link's next shard, if that has not seen it: the
+    /// path of a connection may have moved from its queue to ours. Nobody's is answered with a reset.
+    fn deal_with_stray(&mut self, frame: &[u8]) {
+        if let Some((ends, reset)) = self.stray.take()
+            && !self.link.pass_on(frame, self.passed)
+        {
+            self.drops.count(Reason::NoConnection);
+            self.send(&ends, &reset.outgoing());
+        }
     }
 
     fn parse(&self, arrivals: &Pool, frame: &Frame) -> Parsed {
@@ -129,7 +141,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                     return self.segment_for_block(app, block, segment, payload);
                 }
                 Answered::Early => received.reset = None,
-                Answered::No => {}
+                Answered::No => self.stray = received.reset.take().map(|r| (segment.ends(), r)),
             }
         }
         let held = &mut self.blocks[block];

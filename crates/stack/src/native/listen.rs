@@ -33,7 +33,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let arrived = arrival(segment, payload, false);
         if self.draining || self.listener(&ends).is_none() {
             self.drops.count(Reason::NoListener);
-            return self.refuse(&ends, Reset::answering(&arrived));
+            self.stray = Reset::answering(&arrived).map(|reset| (ends, reset));
+            return;
         }
         match Listened::to(&arrived) {
             Listened::Ignore => self.drops.count(Reason::NoConnection),
@@ -45,10 +46,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                         self.begin_from_cookie(app, segment, hash, (&sleeping, payload));
                     }
                     Answered::Early => self.drops.count(Reason::NoConnection),
-                    Answered::No => {
-                        self.drops.count(Reason::NoConnection);
-                        self.refuse(&ends, Some(reset));
-                    }
+                    Answered::No => self.stray = Some((ends, reset)),
                 }
             }
         }

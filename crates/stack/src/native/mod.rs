@@ -26,7 +26,7 @@ use app::{Counters, Engine, Handler};
 use base::{ConnId, Instant, Prng};
 use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
 use port::Port;
-use tcp::{ChallengeLimit, Cookies};
+use tcp::{ChallengeLimit, Cookies, Reset, Tuple};
 
 use crate::blocks::Blocks;
 use crate::clients::Clients;
@@ -79,6 +79,11 @@ struct Core<P: Port, C> {
     settings: Settings,
     challenges: ChallengeLimit,
     cookies: Cookies,
+    /// What the segment being looked at is to be answered with if it is nobody's, and whose it would
+    /// be.
+    stray: Option<(Tuple, Reset)>,
+    /// Shards that have passed on the segment being looked at: it is none of theirs.
+    passed: u16,
     counters: Arc<Counters>,
     drops: Arc<Drops>,
     vitals: Arc<Vitals>,
@@ -163,6 +168,8 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             settings,
             challenges: ChallengeLimit::new(CHALLENGES_PER_SECOND, Prng::new(seed)),
             cookies: Cookies::new(config.secrets.cookies),
+            stray: None,
+            passed: 0,
             counters,
             drops,
             vitals,
@@ -255,6 +262,24 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             self.core.input(app, &self.arrivals, &self.batch);
             self.batch.give_all(&mut self.arrivals);
         }
+        packets + self.receive_passed(app)
+    }
+
+    /// Takes what other shards of the link passed on to this one, one by one: it is rare.
+    fn receive_passed<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
+        let mut packets = 0;
+        while packets < Batch::CAPACITY as u32
+            && let Some((frame, passed)) = self.core.link.passed(&mut self.arrivals)
+        {
+            packets += 1;
+            self.core.passed = passed;
+            if let Err(frame) = self.batch.push(frame) {
+                self.arrivals.give(frame);
+            }
+            self.core.input(app, &self.arrivals, &self.batch);
+            self.batch.give_all(&mut self.arrivals);
+        }
+        self.core.passed = 0;
         packets
     }
 }
