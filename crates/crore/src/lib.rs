@@ -289,7 +289,7 @@ pub use client::Client;
 pub use context::ShardContext;
 pub use error::Error;
 pub use native::LinkError;
-pub use net::{Net, Prefix, Tap};
+pub use net::{Net, Prefix, Tap, Xdp};
 pub use running::{Control, Running, ShardThread};
 pub use server::{Bound, Server};
 pub use sock::LocalAddress;

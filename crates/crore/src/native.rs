@@ -8,13 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use base::{Limits, SipKey};
 use port_tap::{Device, OpenError, TapPort};
+use port_xdp::{Attachment, Interface, Mode, Options, XdpPort};
 use rustix::io::Errno;
 use sock::LocalAddress;
 use stack::port::{Alarm, Fanout};
 use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, ReserveError, Route, Secrets, tcp};
 
-use crate::{Address, Prefix, Tap};
+use crate::{Address, Prefix, Tap, Xdp};
 
 /// Connections of one shard that can have work to do at once, at most. Each takes about 2 KiB and a
 /// buffer of 4 KiB, once that many have been at work.
@@ -40,6 +41,8 @@ pub(crate) struct Link {
 pub(crate) enum Queue {
     /// One queue of a TAP device.
     Tap(Box<Fanout<TapPort>>),
+    /// Some queues of a kernel's interface.
+    Xdp(Box<XdpPort>),
 }
 
 /// Why our own stack cannot be put on a link. Prints as what to do.
@@ -48,6 +51,8 @@ pub(crate) enum Queue {
 pub enum LinkError {
     /// The TAP device cannot be had.
     Tap(OpenError),
+    /// The interface cannot be shared.
+    Xdp(port_xdp::Error),
     /// The stack was given no address of its own.
     NoAddress,
     /// A router that is in none of the networks of the stack's addresses, or a second one.
@@ -80,6 +85,48 @@ impl Link {
         Ok(Self { config: listeners(config, listen), queues, listening, kind: "tap", about })
     }
 
+    /// Puts our stack on an interface of the kernel's. Each shard has queues of its own, so there
+    /// are as many shards as queues at most; `shards` is how many are wanted, if that was said.
+    pub(crate) fn on_interface(
+        xdp: &Xdp,
+        listen: &[Address],
+        shards: Option<u16>,
+        cpus: u16,
+    ) -> Result<Self, LinkError> {
+        let interface = Interface::look_up(&xdp.interface).map_err(LinkError::Xdp)?;
+        let own: Vec<Prefix> = interface
+            .addresses
+            .iter()
+            .map(|&address| Prefix { address, length: if address.is_ipv4() { 32 } else { 128 } })
+            .collect();
+        let listen = served(listen, &own);
+        let listening = listening(&listen, &own)?;
+        let queues = u16::try_from(interface.queues).unwrap_or(u16::MAX);
+        let options = Options {
+            listeners: inet(&listen).collect(),
+            clients: Vec::new(),
+            mode: xdp.generic.then_some(Mode::Generic),
+            shards: shards.unwrap_or(cpus.min(queues)),
+        };
+        let config = Config {
+            mac: Mac(interface.mac),
+            addresses: interface.addresses.clone(),
+            routes: interface.routes.iter().map(route).collect(),
+            ..plain()?
+        };
+        let attached = Attachment::new(&interface, &options).map_err(LinkError::Xdp)?;
+        let about = about_interface(&interface, &attached);
+        let ports = attached.into_ports().into_iter();
+        let queues = ports.map(|port| Queue::Xdp(Box::new(port))).collect();
+        Ok(Self { config: listeners(config, &listen), queues, listening, kind: "xdp", about })
+    }
+
+    /// How many shards there are queues for.
+    pub(crate) fn shards(&self) -> u16 {
+        // Made from a u16.
+        self.queues.len() as u16
+    }
+
     /// Where it listens.
     pub(crate) fn addresses(&self) -> &[LocalAddress] {
         &self.listening
@@ -89,6 +136,7 @@ impl Link {
     pub(crate) fn alarms(&mut self) -> Vec<Alarm> {
         let alarm = |queue: &mut Queue| match queue {
             Queue::Tap(port) => port.inner().alarm(),
+            Queue::Xdp(port) => port.alarm(),
         };
         self.queues.iter_mut().map(alarm).collect()
     }
@@ -125,6 +173,16 @@ fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Confi
         }
         routes.push(Route { prefix: gateway, length: 0, gateway: Some(gateway) });
     }
+    Ok(Config {
+        mac: mac(name, addresses),
+        addresses: addresses.iter().map(|prefix| prefix.address).collect(),
+        routes,
+        ..plain()?
+    })
+}
+
+/// What goes for every link: all but the addresses and what is listened on.
+fn plain() -> Result<Config, LinkError> {
     let secret = || -> Result<u64, LinkError> {
         let mut bytes = [0; 8];
         rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
@@ -140,9 +198,9 @@ fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Confi
     let tcp = tcp::Config { timestamp_offset: secret()? as u32, ..tcp::Config::default() };
     Ok(Config {
         shard: 0,
-        mac: mac(name, addresses),
-        addresses: addresses.iter().map(|prefix| prefix.address).collect(),
-        routes,
+        mac: Mac::default(),
+        addresses: Vec::new(),
+        routes: Vec::new(),
         listeners: Vec::new(),
         limits: Limits::default(),
         working: 0,
@@ -163,11 +221,16 @@ fn mac(name: &str, addresses: &[Prefix]) -> Mac {
 }
 
 fn listeners(config: Config, listen: &[Address]) -> Config {
-    let listeners = listen.iter().filter_map(|address| match address {
-        Address::Tcp(at) => Some(Listener { address: Some(at.ip()), port: at.port() }),
+    let listener = |at: SocketAddr| Listener { address: Some(at.ip()), port: at.port() };
+    Config { listeners: inet(listen).map(listener).collect(), ..config }
+}
+
+/// The addresses that are of IP.
+fn inet(listen: &[Address]) -> impl Iterator<Item = SocketAddr> {
+    listen.iter().filter_map(|address| match address {
+        Address::Tcp(at) => Some(*at),
         Address::Unix(_) => None,
-    });
-    Config { listeners: listeners.collect(), ..config }
+    })
 }
 
 /// Where connections are accepted, as a client has to write it: an address of the stack's own in
@@ -186,6 +249,35 @@ fn listening(listen: &[Address], own: &[Prefix]) -> Result<Vec<LocalAddress>, Li
     listen.iter().map(at).collect()
 }
 
+/// What is listened on of what was asked for: "all of a family" of which there are none stands for
+/// nothing, as long as there is something else.
+fn served(listen: &[Address], own: &[Prefix]) -> Vec<Address> {
+    let is_empty = |address: &&Address| match address {
+        Address::Tcp(at) => {
+            let of_family = |prefix: &Prefix| prefix.address.is_ipv4() == at.is_ipv4();
+            at.ip().is_unspecified() && !own.iter().any(of_family)
+        }
+        Address::Unix(_) => false,
+    };
+    let served: Vec<Address> = listen.iter().filter(|at| !is_empty(at)).cloned().collect();
+    if served.is_empty() { listen.to_vec() } else { served }
+}
+
+const fn route(route: &port_xdp::Route) -> Route {
+    Route { prefix: route.prefix, length: route.length, gateway: route.gateway }
+}
+
+fn about_interface(interface: &Interface, attached: &Attachment) -> String {
+    let place = match attached.mode() {
+        Mode::Driver => "driver mode",
+        Mode::Generic => "generic mode",
+    };
+    let copies = if attached.is_zero_copy() { "zero-copy" } else { "copying" };
+    let queues = interface.queues;
+    let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
+    format!("{}, {place}, {copies}, MTU {}, {queues}", interface.name, interface.mtu)
+}
+
 fn about(device: &Device, queues: u16) -> String {
     let made = if device.is_created() { "made here" } else { "attached" };
     let down = if device.is_up() { "" } else { "; the device is down, bring it up" };
@@ -197,6 +289,7 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tap(error) => error.fmt(f),
+            Self::Xdp(error) => error.fmt(f),
             Self::NoAddress => f.write_str(
                 "crore's own stack needs an address of its own on the link, like 10.0.0.2/24",
             ),

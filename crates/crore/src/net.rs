@@ -1,5 +1,6 @@
 //! What drives a server's connections: [`Net`]; and what our own stack has to be told of the network
-//! it is on: [`Tap`], [`Prefix`].
+//! it is on: [`Tap`], [`Xdp`],
+//! [`Prefix`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ pub enum Net {
     Uring,
     /// crore's own TCP/IP stack, on a TAP device.
     Tap(Tap),
+    /// crore's own TCP/IP stack, on an interface that it shares with the kernel.
+    Xdp(Xdp),
 }
 
 impl Net {
@@ -27,6 +30,17 @@ impl Net {
     pub const fn is_kernel(&self) -> bool {
         matches!(self, Self::Kernel | Self::Epoll | Self::Uring)
     }
+}
+
+/// An interface of the kernel's whose addresses our stack serves, by AF_XDP. What is not for a port
+/// that is listened on stays the kernel's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Xdp {
+    /// The interface's name.
+    pub interface: String,
+    /// Whether frames are to be taken in the kernel's generic receive path even where the driver
+    /// has a faster one.
+    pub generic: bool,
 }
 
 /// A TAP device, and who our stack is on it.

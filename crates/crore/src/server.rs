@@ -184,10 +184,13 @@ impl Server {
             Net::Tap(tap) => {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);
                 let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
-                let mut link = Link::on_tap(tap, &addresses, shards)?;
-                let rings = link.alarms().into_iter().map(|alarm| move || alarm.ring());
-                let ways = Ways::new(rings.collect());
-                (Ground::Link(Box::new(link)), ways)
+                on_link(Link::on_tap(tap, &addresses, shards)?)
+            }
+            Net::Xdp(xdp) => {
+                let addresses = self.sockets.into_iter().map(Socket::into_address);
+                let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+                let asked = self.shards.map(|shards| shards.min(most));
+                on_link(Link::on_interface(xdp, &addresses, asked, cpus.min(most))?)
             }
             Net::Kernel | Net::Epoll | Net::Uring => {
                 let listeners = self.sockets.into_iter().map(|s| listener(s, shards > 1));
@@ -200,6 +203,10 @@ impl Server {
                 let ways = Ways::new(rings.collect());
                 (Ground::Sockets { net: self.net, choice: None, hands, alarms }, ways)
             }
+        };
+        let shards = match &ground {
+            Ground::Sockets { .. } => shards,
+            Ground::Link(link) => link.shards(),
         };
         Ok(Bound {
             ground,
@@ -235,6 +242,13 @@ impl Server {
     {
         signals::run(|| self.start(handler), DRAIN_TIME)
     }
+}
+
+/// Our own stack on a link, and the ways into its shards.
+fn on_link(mut link: Link) -> (Ground, Ways) {
+    let rings = link.alarms().into_iter().map(|alarm| move || alarm.ring());
+    let ways = Ways::new(rings.collect());
+    (Ground::Link(Box::new(link)), ways)
 }
 
 impl Socket {

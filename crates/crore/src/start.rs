@@ -97,7 +97,7 @@ pub(crate) fn choose(net: &Net) -> (Kind, String) {
     match net {
         Net::Epoll => (Kind::Epoll, asked()),
         Net::Uring => (Kind::Uring, asked()),
-        Net::Kernel | Net::Tap(_) => {
+        Net::Kernel | Net::Tap(_) | Net::Xdp(_) => {
             let choice = sock::choose();
             (choice.kind, choice.why().to_owned())
         }
@@ -222,6 +222,7 @@ where
             let config = native::for_shard(*config, number, limits);
             match queue {
                 Queue::Tap(port) => serve(place, make, |counters| on(*port, &config, counters)),
+                Queue::Xdp(port) => serve(place, make, |counters| on(*port, &config, counters)),
             }
         }
     }

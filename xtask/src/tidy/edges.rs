@@ -26,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("load", &["app", "base", "chart", "http"]),
     ("probe", &["app", "base", "chart", "crore", "http", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
-    ("crore", &["app", "base", "http", "port-tap", "shard", "sock", "stack"]),
+    ("crore", &["app", "base", "http", "port-tap", "port-xdp", "shard", "sock", "stack"]),
     (
         "cli",
         &[

@@ -50,7 +50,7 @@ impl Failure {
                 let index = settings.listen.iter().position(|listen| listen == address);
                 given.place("listen", index)
             }
-            Error::Link(LinkError::Tap(_)) => given.place("net", None),
+            Error::Link(LinkError::Tap(_) | LinkError::Xdp(_)) => given.place("net", None),
             _ => return Self::ended(Problem::unplaced(message)),
         };
         let problem = Problem::new(place, message);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crore::{Bound, Server, Tap};
+use crore::{Bound, Server, Tap, Xdp};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::info;
 
@@ -87,6 +87,9 @@ fn net(settings: &Settings) -> crore::Net {
             addresses: settings.addresses.clone(),
             gateways: settings.gateways.clone(),
         }),
+        Net::Xdp(interface, generic) => {
+            crore::Net::Xdp(Xdp { interface: interface.clone(), generic: *generic })
+        }
     }
 }
 
@@ -105,7 +108,7 @@ fn descriptors() -> u64 {
 /// The number of connections to ask the library for. None leaves it to the library, which knows how
 /// many descriptors there are; memory is looked at here.
 fn connections(given: &Given<'_>, settings: &Settings) -> Result<Option<NonZeroU32>, Failure> {
-    let own_stack = matches!(settings.net, Net::Tap(_));
+    let own_stack = settings.net.is_own_stack();
     let holder = if own_stack { Holder::OwnStack } else { Holder::Kernel };
     let possible = capacity::connections_in_memory(holder);
     if let Some(asked) = settings.max_connections {

@@ -11,7 +11,7 @@ mod problem;
 mod suggest;
 mod values;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +34,10 @@ const MOST_HEADER_BYTES_OWN_STACK: u32 = 48 << 10;
 
 /// The port that is listened on where nothing is said about it.
 const OWN_STACK_PORT: u16 = 8080;
+
+/// Stands for all addresses of an interface.
+const EVERYWHERE: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 /// All settings, with the defaults filled in, but for what is served.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,9 +85,11 @@ impl Settings {
         let options = given.options.clone();
         let net = known(options.net);
         let addresses = options.address.unwrap_or_default();
-        let own_stack = matches!(net, Net::Tap(_));
-        let anywhere = own_stack && given.place("listen", None) == Place::Default;
-        let listen = if anywhere { on_all(&addresses) } else { known(options.listen) };
+        let listen = match &net {
+            Net::Tap(_) if is_default(given) => on_all(addresses.iter().map(|own| own.address)),
+            Net::Xdp(..) if is_default(given) => on_all(EVERYWHERE),
+            _ => known(options.listen),
+        };
         Ok(Self {
             listen,
             admin: options.admin,
@@ -111,28 +117,33 @@ impl Settings {
     /// When it does not.
     pub fn check_link(&self, given: &Given<'_>) -> Result<(), Problem> {
         let wrong = |name, reason: &str| Problem::new(given.place(name, None), reason);
-        let own_stack = matches!(self.net, Net::Tap(_));
-        if own_stack && self.addresses.is_empty() {
+        let is_tap = matches!(self.net, Net::Tap(_));
+        if is_tap && self.addresses.is_empty() {
             return Err(wrong("net", "crore's own stack needs an address on the link")
                 .advise("--address 10.0.0.2/24 gives it one; the kernel's end needs another one"));
         }
         let of_a_link = [("address", self.addresses.len()), ("gateway", self.gateways.len())];
         let given_anyway = of_a_link.iter().find(|(_, count)| *count > 0);
-        if let Some((name, _)) = given_anyway.filter(|_| !own_stack) {
+        if let Some((name, _)) = given_anyway.filter(|_| !is_tap) {
             return Err(wrong(name, "the kernel's stack has its own addresses and routes")
                 .advise("it is for --net tap:DEVICE"));
         }
-        if own_stack && self.http.header_bytes > MOST_HEADER_BYTES_OWN_STACK {
+        if self.net.is_own_stack() && self.http.header_bytes > MOST_HEADER_BYTES_OWN_STACK {
             return Err(wrong("header_bytes", "at most 48KiB are possible with crore's own stack"));
         }
         Ok(())
     }
 }
 
-/// The usual port on every address of our own stack's.
-fn on_all(addresses: &[Prefix]) -> Vec<Address> {
-    let at = |prefix: &Prefix| Address::Tcp(SocketAddr::new(prefix.address, OWN_STACK_PORT));
-    addresses.iter().map(at).collect()
+/// Whether nobody said where to listen.
+fn is_default(given: &Given<'_>) -> bool {
+    given.place("listen", None) == Place::Default
+}
+
+/// The usual port on each of the addresses.
+fn on_all(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Address> {
+    let at = |address| Address::Tcp(SocketAddr::new(address, OWN_STACK_PORT));
+    addresses.into_iter().map(at).collect()
 }
 
 fn http_settings(given: &Given<'_>) -> Result<http::Settings, Problem> {

@@ -58,11 +58,14 @@ pub struct Options {
     #[serde(deserialize_with = "values::address")]
     pub admin: Option<Address>,
 
-    /// What drives connections: kernel, epoll, uring, tap:DEVICE
+    /// What drives connections: kernel, epoll, uring, tap:DEV, xdp:DEV
     ///
     /// The first three are sockets of the kernel's; `kernel` tries epoll and io_uring at the start
-    /// and takes the faster one. With `tap:DEVICE` crore's own TCP/IP stack serves on a TAP device,
+    /// and takes the faster one. With `tap:DEV` crore's own TCP/IP stack serves on a TAP device,
     /// which is made if there is none, under addresses of its own (--address).
+    /// With `xdp:DEV` it serves on an interface of this machine, by AF_XDP, under the addresses that
+    /// the interface has: the ports listened on become crore's, everything else stays the kernel's.
+    /// `xdp:DEV/generic` does without what the driver has for that.
     #[arg(long, value_name = "ENGINE", help_heading = "Network", default_value = "kernel")]
     pub net: Option<Net>,
 

@@ -99,6 +99,15 @@ pub enum Net {
     Uring,
     /// crore's own stack on the TAP device of this name.
     Tap(String),
+    /// crore's own stack on an interface of this name, and whether in generic mode.
+    Xdp(String, bool),
+}
+
+impl Net {
+    /// Whether crore's own stack carries the connections.
+    pub const fn is_own_stack(&self) -> bool {
+        matches!(self, Self::Tap(_) | Self::Xdp(..))
+    }
 }
 
 impl FromStr for Net {
@@ -111,6 +120,7 @@ impl FromStr for Net {
             "uring" => Ok(Self::Uring),
             _ => match text.split_once(':') {
                 Some(("tap", "")) => Err("a TAP device needs a name: tap:crore0".into()),
+                Some(("xdp", text)) => xdp(text),
                 Some(("tap", device)) => Ok(Self::Tap(device.to_owned())),
                 _ => Err(unknown_net(text)),
             },
@@ -118,11 +128,23 @@ impl FromStr for Net {
     }
 }
 
+/// Reads `eth0` or `eth0/generic`: no interface has a slash in its name.
+fn xdp(text: &str) -> Result<Net, String> {
+    let (interface, mode) = text.split_once('/').unwrap_or((text, ""));
+    match mode {
+        _ if interface.is_empty() => Err("an interface needs a name: xdp:eth0".into()),
+        "" if !text.contains('/') => Ok(Net::Xdp(interface.to_owned(), false)),
+        "generic" => Ok(Net::Xdp(interface.to_owned(), true)),
+        _ => Err(format!("unknown mode `{mode}`; xdp:{interface}/generic is the only one")),
+    }
+}
+
 fn unknown_net(text: &str) -> String {
     let meant = match nearest(text, ["kernel", "epoll", "uring"]) {
         Some(name) => format!("did you mean `{name}`?"),
         None if text == "tap" => "the device's name is missing: tap:crore0".into(),
-        None => "known here: kernel, epoll, uring, tap:DEVICE".into(),
+        None if text == "xdp" => "the interface's name is missing: xdp:eth0".into(),
+        None => "known here: kernel, epoll, uring, tap:DEVICE, xdp:INTERFACE".into(),
     };
     format!("unknown value `{text}`; {meant}")
 }
@@ -221,11 +243,17 @@ mod tests {
     #[test]
     fn a_device_has_a_kind_and_a_name() {
         assert_eq!("tap:crore0".parse(), Ok(Net::Tap("crore0".into())));
+        assert_eq!("xdp:eth0".parse(), Ok(Net::Xdp("eth0".into(), false)));
+        assert_eq!("xdp:eth0/generic".parse(), Ok(Net::Xdp("eth0".into(), true)));
         for (text, advice) in [
             ("tap", "the device's name is missing"),
             ("tap:", "needs a name: tap:crore0"),
             ("epol", "did you mean `epoll`?"),
-            ("dpdk:0", "known here: kernel, epoll, uring, tap:DEVICE"),
+            ("dpdk:0", "known here: kernel, epoll, uring, tap:DEVICE, xdp:INTERFACE"),
+            ("xdp", "the interface's name is missing"),
+            ("xdp:/generic", "needs a name: xdp:eth0"),
+            ("xdp:eth0/", "unknown mode ``"),
+            ("xdp:eth0/fast", "xdp:eth0/generic is the only one"),
         ] {
             let said = text.parse::<Net>().unwrap_err();
             assert!(said.contains(advice), "{text}: {said}");
