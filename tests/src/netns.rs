@@ -12,10 +12,13 @@ use crate::Outcome;
 /// How namespaces of tests are called: this, the process, a number, and `s` or `c`.
 const PREFIX: &str = "crore-test-";
 
-/// The server's addresses, and the client's.
+/// The server's address.
 pub const SERVER: &str = "10.77.0.1";
+/// Its IPv6 address.
 pub const SERVER_V6: &str = "fd77::1";
+/// The client's address.
 pub const CLIENT: &str = "10.77.0.2";
+/// Its IPv6 address.
 pub const CLIENT_V6: &str = "fd77::2";
 
 /// The interface, on both hosts.
