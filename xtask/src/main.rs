@@ -29,6 +29,8 @@ usage: cargo xtask COMMAND
   heavy  the heavy tests alone; what follows goes to the test program (a name, --nocapture)
   bench serve [--quick] [--write]
          crore against nginx; --write puts the tables into docs/benchmarks.md
+  bench stack [--quick] [--write]
+         our TCP/IP stack against smoltcp and the kernel's, which takes root
   sim [--seeds N [--first SEED] | --seed SEED]
          simulated worlds, thousands unless told; names the seeds that failed";
 

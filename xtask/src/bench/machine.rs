@@ -8,8 +8,8 @@ use super::Effort;
 use crate::Outcome;
 use crate::run::Invocation;
 
-/// A list in Markdown: machine, system, versions, how much was measured.
-pub fn describe(crore: &Path, effort: Effort) -> Outcome<String> {
+/// A line of a list in Markdown: the day, the machine and its system.
+pub fn describe() -> Outcome<String> {
     let info = fs::read_to_string("/proc/cpuinfo")?;
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.and_then(|rest| rest.split_once(": ")).map_or("unknown", |(_, name)| name);
@@ -20,16 +20,26 @@ pub fn describe(crore: &Path, effort: Effort) -> Outcome<String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let day = quiet("date", &["--utc", "+%Y-%m-%d"])?;
+    Ok(format!("- {day}: {model}, {cores} processors, {gigabytes:.0} GB, Linux {kernel}\n"))
+}
+
+/// The same, and a line each for the versions of the servers compared and how much was measured.
+pub fn describe_servers(crore: &Path, effort: Effort) -> Outcome<String> {
     let crore = quiet(&crore.to_string_lossy(), &["--version"])?;
     let nginx = quiet("dpkg-query", &["--show", "--showformat", "${Version}", "nginx-light"])?;
     let wrk = quiet("dpkg-query", &["--show", "--showformat", "${Version}", "wrk"])?;
-    let rustc = quiet("rustc", &["--version"])?;
+    let (machine, rustc) = (describe()?, rustc()?);
     let Effort { rounds, seconds, .. } = effort;
     Ok(format!(
-        "- {day}: {model}, {cores} processors, {gigabytes:.0} GB, Linux {kernel}\n\
+        "{machine}\
          - {crore} (release, {rustc}), nginx-light {nginx}, wrk {wrk}\n\
          - {rounds} rounds of {seconds} s each; medians, and ratios as median (least–greatest)\n"
     ))
+}
+
+/// The compiler's version.
+pub fn rustc() -> Outcome<String> {
+    quiet("rustc", &["--version"])
 }
 
 fn quiet(program: &str, arguments: &[&str]) -> Outcome<String> {

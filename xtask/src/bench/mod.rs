@@ -1,8 +1,10 @@
-//! `cargo xtask bench serve`: crore against nginx, one worker each, in one run.
+//! `cargo xtask bench`: crore against others, in one run.
 //!
-//! Both serve the same folder from processor 0, wrk asks from processor 1, one after the other and
+//! `bench serve` is against nginx, one worker each. Both serve the same folder from processor 0, wrk asks from processor 1, one after the other and
 //! round after round, so that whatever else the machine does meets both. What counts is the ratio
 //! of a round; its spread over the rounds is printed beside it. A wrong answer is an error.
+//!
+//! `bench stack` is our TCP/IP stack against smoltcp and the kernel's, each alone ([`stack`]).
 
 mod contestant;
 mod document;
@@ -12,6 +14,7 @@ mod memory;
 mod serve;
 mod share;
 mod spread;
+mod stack;
 mod table;
 mod wrk;
 
@@ -37,21 +40,25 @@ const FULL: Effort = Effort { rounds: 5, seconds: 5, idle: 15_000, measured: 10_
 /// To see that all of it works; its figures mean little.
 const QUICK: Effort = Effort { rounds: 2, seconds: 1, idle: 2_000, measured: 2_000 };
 
+const SUBJECTS: &str = "there are serve and stack";
+
 /// Runs the comparison that `arguments` ask for.
 pub fn run(arguments: &[&str]) -> Outcome {
-    let (subject, flags) = arguments.split_first().ok_or("bench what? There is: serve")?;
-    if *subject != "serve" {
-        return Err(format!("there is no benchmark {subject}; there is: serve").into());
-    }
-    let (mut effort, mut write) = (FULL, false);
+    let (subject, flags) = arguments.split_first().ok_or(format!("bench what? {SUBJECTS}"))?;
+    let (mut quick, mut write) = (false, false);
     for flag in flags {
         match *flag {
-            "--quick" => effort = QUICK,
+            "--quick" => quick = true,
             "--write" => write = true,
             _ => return Err(format!("unknown: {flag}; there are --quick and --write").into()),
         }
     }
-    let report = serve::compare(effort)?;
+    let effort = if quick { QUICK } else { FULL };
+    let report = match *subject {
+        "serve" => serve::compare(effort)?,
+        "stack" => stack::compare(effort.rounds)?,
+        _ => return Err(format!("there is no benchmark {subject}; {SUBJECTS}").into()),
+    };
     println!("\n{report}");
-    if write { document::write(&report) } else { Ok(()) }
+    if write { document::write(subject, &report) } else { Ok(()) }
 }

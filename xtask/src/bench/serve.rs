@@ -84,7 +84,7 @@ pub fn compare(effort: Effort) -> Outcome<String> {
     }
     rows.splice(2..2, halved);
     let results = Results { rows, idle, bytes, effort, picked: picked(setting)? };
-    Ok(format!("{}\n{}", machine::describe(&program, effort)?, results))
+    Ok(format!("{}\n{}", machine::describe_servers(&program, effort)?, results))
 }
 
 struct Bench {

@@ -106,12 +106,13 @@ impl Results {
     }
 }
 
-fn ratio(spread: &Spread) -> String {
+/// A ratio's median, and its least and greatest.
+pub fn ratio(spread: &Spread) -> String {
     format!("**{:.2}** ({:.2}–{:.2})", spread.median(), spread.least(), spread.greatest())
 }
 
 /// A whole number with its thousands set apart.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
