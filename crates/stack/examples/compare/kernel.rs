@@ -104,7 +104,10 @@ fn slabs() -> Result<u64, Box<dyn Error>> {
     for fields in of_sockets {
         let number = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
         let (pages, slabs) = (number(PAGES_A_SLAB), number(SLABS));
-        bytes += pages.zip(slabs).map(|(pages, slabs)| pages * slabs * 4096).ok_or("/proc/slabinfo has another form")?;
+        bytes += pages
+            .zip(slabs)
+            .map(|(pages, slabs)| pages * slabs * 4096)
+            .ok_or("/proc/slabinfo has another form")?;
     }
     Ok(bytes)
 }
