@@ -4,6 +4,7 @@
 mod fuzz;
 mod packages;
 mod report;
+mod requirements;
 mod tests;
 
 use std::path::Path;
@@ -39,6 +40,7 @@ pub fn run() -> Outcome {
             .run()
     });
     report.step("tidy", || tidy::run().map(|()| Tally::default()));
+    report.step("RFC 9293", || requirements::check(&metadata));
     report.step("no standard library", bare);
     report.step("Miri", || interpret(root));
     report.step("fuzzing", || fuzz::run(root));
