@@ -14,3 +14,4 @@ mod reload;
 mod slow_clients;
 mod smuggling;
 mod wrk;
+mod xdp;

@@ -2,15 +2,27 @@
 //! with them every interface and rule in them, are gone when it is dropped; those that a killed run
 //! left behind go when the next one begins.
 
-use std::fs;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Outcome;
 
 /// How namespaces of tests are called: this, the process, a number, and `s` or `c`.
 const PREFIX: &str = "crore-test-";
+
+/// Where iproute2 keeps namespaces.
+const NAMESPACES: &str = "/run/netns";
+
+/// How long a connection may take to be established.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// The server's address.
 pub const SERVER: &str = "10.77.0.1";
@@ -73,6 +85,21 @@ impl Network {
         on(&self.client, program.as_ref())
     }
 
+    /// A connection from the client's host.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub fn connect(&self, host: &str, port: u16) -> Outcome<TcpStream> {
+        let namespace = File::open(Path::new(NAMESPACES).join(&self.client))?;
+        let address = SocketAddr::new(host.parse()?, port);
+        // A socket belongs to the namespace of the thread that made it, wherever it is used.
+        let connecting = thread::spawn(move || -> Outcome<TcpStream> {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(TcpStream::connect_timeout(&address, CONNECT_MAX)?)
+        });
+        connecting.join().map_err(|_| "the connecting thread panicked")?
+    }
+
     /// Runs a command line, words separated by single spaces, on the client's host and gives what it
     /// printed.
     ///
@@ -123,7 +150,7 @@ fn run<'a>(line: &'a str, command: impl FnOnce(&'a str) -> Command) -> Outcome<S
 
 /// Removes the namespaces of runs that are over.
 fn remove_left_behind() -> Outcome {
-    let Ok(names) = fs::read_dir("/run/netns") else { return Ok(()) };
+    let Ok(names) = fs::read_dir(NAMESPACES) else { return Ok(()) };
     for name in names {
         let name = name?.file_name().to_string_lossy().into_owned();
         let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());

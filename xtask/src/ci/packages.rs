@@ -9,8 +9,13 @@ use super::report::Tally;
 const NEEDED: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("ethtool", "ethtool"),
+    ("h2load", "nghttp2-client"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("prlimit", "util-linux"),
+    ("sysctl", "procps"),
     ("taskset", "util-linux"),
     ("wrk", "wrk"),
 ];

@@ -1,0 +1,98 @@
+//! What crore does to a machine while it serves an interface, and what is left of that: nothing.
+
+use std::thread;
+use std::time::Duration;
+
+use rig::Outcome;
+use rig::crore;
+use rig::netns::{INTERFACE, Network, SERVER};
+use rig::process::Process;
+use rig::tree::Tree;
+use rustix::process::Signal;
+
+use super::{Served, get};
+
+/// All of a host that a server could have changed.
+fn state(network: &Network) -> Outcome<String> {
+    let lines = [
+        format!("ip -details link show {INTERFACE}"),
+        format!("ip address show {INTERFACE}"),
+        "ip route show table all".into(),
+        "ip rule".into(),
+        "sysctl net.ipv4.ip_local_reserved_ports net.ipv4.ip_local_port_range".into(),
+        "ethtool -k eth0".into(),
+        "ss -tanH".into(),
+    ];
+    let mut state = String::new();
+    for line in lines {
+        state += &network.server(&line)?;
+    }
+    Ok(state)
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask heavy"]
+fn a_server_that_is_killed_leaves_nothing_behind() -> Outcome {
+    let tree = Tree::new()?;
+    tree.file("file", "here")?;
+    let network = Network::new(1, 1500)?;
+    let before = state(&network)?;
+    let mut served = Served::start(&network, "", tree.root(), &[])?;
+    assert!(network.server(&format!("ip link show {INTERFACE}"))?.contains("xdp"));
+    // Privileges are gone by now, the interface is not.
+    assert_eq!(get(&network, &format!("http://{SERVER}/file"))?, b"here");
+    served.process.signal(Signal::KILL)?;
+    served.process.wait(Duration::from_secs(10))?;
+    assert_eq!(state(&network)?, before);
+    // The queue may be busy for a moment; the next server waits for it.
+    let _next = Served::start(&network, "", tree.root(), &[])?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask heavy"]
+fn what_is_in_the_way_is_named_with_what_to_do() -> Outcome {
+    let tree = Tree::new()?;
+    let network = Network::new(1, 1500)?;
+    let refused = |net: &str, listen: &str| -> Outcome<String> {
+        let mut command = network.on_server(crore::program()?);
+        command.arg("serve").arg(tree.root()).args(["--net", net, "--listen", listen]);
+        let mut process = Process::start(command)?;
+        assert!(!process.wait(Duration::from_secs(30))?.success());
+        process.printed()
+    };
+    let says = |net: &str, listen: &str, what: &str| -> Outcome {
+        let said = refused(net, listen)?;
+        assert!(said.contains(what), "{net} {listen}:\n{said}");
+        Ok(())
+    };
+    says("xdp:eth7", "0.0.0.0:80", "there is no network interface")?;
+    says("xdp:eth0", "192.0.2.1:80", "none of the stack's own addresses")?;
+    network.server(&format!("ip link set {INTERFACE} down"))?;
+    says("xdp:eth0", "0.0.0.0:80", "ip link set eth0 up")?;
+    network.server(&format!("ip link set {INTERFACE} up"))?;
+    let mut beside = network.on_server(crore::program()?);
+    beside.arg("serve").arg(tree.root());
+    beside.args(["--net", "epoll", "--listen", &format!("{SERVER}:81")]);
+    let _beside = Served::wait(&network, Process::start(beside)?, 81)?;
+    says("xdp:eth0", "0.0.0.0:81", "is in use by another program")?;
+    let _served = Served::start(&network, "", tree.root(), &[])?;
+    says("xdp:eth0", "0.0.0.0:82", "is used by another AF_XDP socket")
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask heavy"]
+fn a_server_with_nothing_to_do_uses_no_processor() -> Outcome {
+    let tree = Tree::new()?;
+    tree.file("file", "here")?;
+    let network = Network::new(2, 1500)?;
+    let served = Served::start(&network, "", tree.root(), &[])?;
+    get(&network, &format!("http://{SERVER}/file"))?;
+    thread::sleep(Duration::from_millis(200));
+    let before = served.process.processor_time()?;
+    thread::sleep(Duration::from_secs(2));
+    let used = served.process.processor_time()? - before;
+    // Counted in ticks of 10 ms.
+    assert!(used <= Duration::from_millis(20), "{used:?} of two seconds");
+    Ok(())
+}
