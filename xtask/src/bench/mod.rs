@@ -35,7 +35,7 @@ pub struct Effort {
     measured: usize,
 }
 
-const FULL: Effort = Effort { rounds: 5, seconds: 5, idle: 15_000, measured: 10_000 };
+const FULL: Effort = Effort { rounds: 5, seconds: 3, idle: 15_000, measured: 10_000 };
 
 /// To see that all of it works; its figures mean little.
 const QUICK: Effort = Effort { rounds: 2, seconds: 1, idle: 2_000, measured: 2_000 };
