@@ -13,5 +13,6 @@ mod documents;
 mod reload;
 mod slow_clients;
 mod smuggling;
+mod tap;
 mod wrk;
 mod xdp;

@@ -13,6 +13,7 @@ pub mod netns;
 pub mod nginx;
 pub mod ports;
 pub mod process;
+pub mod tap;
 pub mod tree;
 
 use std::error::Error;

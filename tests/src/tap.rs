@@ -1,0 +1,177 @@
+//! A host with a TAP device that crore's own stack is on, made of a network namespace: [`Host`].
+//! Invariant: the namespace, and with it all there is in it, is gone when it is dropped; those that
+//! a killed run left behind go when the next one begins.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::Outcome;
+use crate::crore::program;
+use crate::process::Process;
+
+/// The device.
+pub const DEVICE: &str = "tap0";
+/// Our stack's address, and the kernel's on the same link.
+pub const STACK: &str = "10.78.0.2";
+const KERNEL: &str = "10.78.0.1";
+/// The same for IPv6.
+pub const STACK_V6: &str = "fd78::2";
+const KERNEL_V6: &str = "fd78::1";
+
+/// How namespaces of these tests are called: this, the process, a number.
+const PREFIX: &str = "crore-tap-";
+
+/// How long a server may take to serve. Generous: the machine may be busy building.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// A namespace for one test.
+#[derive(Debug)]
+pub struct Host {
+    name: String,
+}
+
+/// Who makes the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// The host, with this MTU, before crore attaches to it.
+    Before {
+        /// Bytes of the longest packet.
+        mtu: u16,
+        /// Whether it has several queues.
+        several_queues: bool,
+    },
+    /// crore.
+    ByCrore,
+}
+
+impl Host {
+    /// Makes a host, with a device if crore is not to make it.
+    ///
+    /// # Errors
+    /// When that fails: it needs root and iproute2.
+    pub fn new(made: Made) -> Outcome<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        remove_left_behind()?;
+        // From here on, leaving early removes what is there.
+        let host = Self { name: format!("{PREFIX}{}-{number}", std::process::id()) };
+        output(Command::new("ip").args(["netns", "add", &host.name]))?;
+        host.run("ip link set lo up")?;
+        if let Made::Before { mtu, several_queues } = made {
+            let queues = if several_queues { " multi_queue" } else { "" };
+            host.run(&format!("ip tuntap add dev {DEVICE} mode tap{queues}"))?;
+            host.run(&format!("ip link set {DEVICE} mtu {mtu}"))?;
+        }
+        Ok(host)
+    }
+
+    /// Starts `crore serve` on the device, and waits until it answers at port 80.
+    ///
+    /// # Errors
+    /// When it does not; the message has what it printed.
+    pub fn serve(&self, root: &Path, flags: &[&str]) -> Outcome<Process> {
+        let mut command = self.command(&program()?.to_string_lossy());
+        command.arg("serve").arg(root).args(["--net", &format!("tap:{DEVICE}")]);
+        command.args(["--address", &format!("{STACK}/24,{STACK_V6}/64")]);
+        command.args(["--listen", "0.0.0.0:80,[::]:80"]).args(flags);
+        let mut crore = Process::start(command)?;
+        let start = Instant::now();
+        while self.run(&format!("ip -br link show dev {DEVICE} up")).unwrap_or_default().is_empty()
+        {
+            if crore.ended()?.is_some() || start.elapsed() > START_MAX {
+                return Err(format!("{DEVICE} is not there:\n{}", crore.printed()?).into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.configure()?;
+        for address in [STACK.to_owned(), format!("[{STACK_V6}]")] {
+            let asked = format!(
+                "curl -sS -o /dev/null --retry 50 --retry-delay 0 --retry-max-time 30 \
+                 --retry-all-errors --max-time 30 --connect-timeout 1 http://{address}/"
+            );
+            self.run(&asked)
+                .map_err(|error| format!("{error}\n{}", crore.printed().unwrap_or_default()))?;
+        }
+        Ok(crore)
+    }
+
+    /// Gives the kernel's end of the device its addresses.
+    ///
+    /// # Errors
+    /// When there is no such device.
+    pub fn configure(&self) -> Outcome {
+        self.run(&format!("ip address replace {KERNEL}/24 dev {DEVICE}"))?;
+        self.run(&format!("ip address replace {KERNEL_V6}/64 dev {DEVICE} nodad"))?;
+        Ok(())
+    }
+
+    /// A command on this host.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// Runs a command line, words separated by spaces, on this host and gives what it printed.
+    ///
+    /// # Errors
+    /// When it fails; the message has what it printed.
+    pub fn run(&self, line: &str) -> Outcome<String> {
+        let mut words = line.split_whitespace();
+        let mut command = self.command(words.next().unwrap_or_default());
+        output(command.args(words))
+    }
+
+    /// Runs a function on a thread that lives on this host: sockets that it opens are the host's.
+    ///
+    /// # Errors
+    /// What the function says, or when there is no such thread to be had.
+    pub fn inside<T: Send>(&self, act: impl FnOnce() -> Outcome<T> + Send) -> Outcome<T> {
+        let namespace = File::open(format!("/run/netns/{}", self.name))?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+                act()
+            });
+            inside.join().unwrap_or_else(|_| Err("it panicked".into()))
+        })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // One that was not made is not there.
+        let _ = output(Command::new("ip").args(["netns", "delete", &self.name]));
+    }
+}
+
+/// Removes the namespaces of runs that are over.
+fn remove_left_behind() -> Outcome {
+    let Ok(names) = fs::read_dir("/run/netns") else { return Ok(()) };
+    for name in names {
+        let name = name?.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            output(Command::new("ip").args(["netns", "delete", &name]))?;
+        }
+    }
+    Ok(())
+}
+
+fn output(command: &mut Command) -> Outcome<String> {
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}\n{text}{complaint}", output.status).into())
+}
