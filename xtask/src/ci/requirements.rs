@@ -1,4 +1,5 @@
-//! RFC 9293, by duvet: every citation is the RFC's own text (or duvet fails), and every requirement
+//! RFC 9293, by duvet: every citation is of the RFC's text (duvet fails where it finds nothing like it;
+//! the citations test of `tcp` is stricter), and every requirement
 //! that it numbers MUST-n is cited where it is implemented and where it is tested, or has its reason
 //! in docs/rfc9293.md.
 

@@ -114,3 +114,59 @@ proptest! {
         }
     }
 }
+
+fn at(micros: u64) -> Micros {
+    Micros::of(Instant::from_micros(micros))
+}
+
+#[test]
+fn what_is_sent_at_once_is_one_run() {
+    let mut flight = Flight::EMPTY;
+    flight.restart(Seq(0));
+    for (end, sent) in [(10, 1), (20, 1), (30, 2)] {
+        flight.push(Seq(end), at(sent));
+    }
+    let runs: Vec<_> = flight.runs().iter().map(|run| (run.end, run.sent)).collect();
+    assert_eq!(runs, [(Seq(20), at(1)), (Seq(30), at(2))]);
+}
+
+/// As many runs as fit, of ten bytes each, 100 microseconds apart but for two.
+fn full() -> Flight {
+    let mut flight = Flight::EMPTY;
+    flight.restart(Seq(0));
+    for index in 0..RUNS_MAX as u32 {
+        let close = index == 7;
+        let sent = u64::from(index) * 100 - if close { 60 } else { 0 };
+        flight.push(Seq(index * 10 + 10), at(sent));
+    }
+    flight
+}
+
+#[test]
+fn of_too_many_runs_those_sent_closest_in_time_become_one() {
+    let mut flight = full();
+    flight.push(Seq(10_000), at(50_000));
+    assert_eq!(flight.runs().len(), RUNS_MAX);
+    let joined = flight.spans().find(|(start, _)| *start == Seq(60)).unwrap().1;
+    assert_eq!((joined.end, joined.sent), (Seq(80), at(640)));
+}
+
+#[test]
+fn runs_that_fared_differently_are_joined_only_when_all_do_and_know_less_then() {
+    let mut flight = Flight::EMPTY;
+    flight.restart(Seq(0));
+    let ends = (1..RUNS_MAX as u32).map(|index| index * 10);
+    ends.clone().for_each(|end| flight.push(Seq(end), at(end.into())));
+    // Every second one has arrived, the others are lost.
+    for end in ends.skip(1).step_by(2) {
+        flight.sack(Seq(end - 10), Seq(end), |_| {});
+    }
+    flight.mark_lost(|_| true);
+    for end in [1_000, 2_000] {
+        assert!(flight.runs()[0].marks.lost && flight.runs()[1].marks.sacked);
+        flight.push(Seq(end), at(end.into()));
+    }
+    let first = flight.runs()[0];
+    assert_eq!((first.end, flight.runs().len()), (Seq(20), RUNS_MAX));
+    assert!(first.marks.lost && !first.marks.sacked, "{:?}", first.marks);
+}

@@ -191,3 +191,13 @@ fn in_time_wait_the_block_has_no_timer_left() {
     script.expect_state(State::TimeWait);
     assert_eq!(script.working.deadline(), None);
 }
+
+#[test]
+fn the_reset_of_an_abort_stands_at_both_next_numbers() {
+    let mut script = Script::established();
+    script.inject(data(1, 100, 1));
+    script.write(50);
+    script.take_all();
+    let reset = script.abort().unwrap();
+    assert_eq!(ack(51, 101).with(Flags::RST).difference(&reset), None);
+}

@@ -1,6 +1,7 @@
 //! Text that arrives ahead of its turn, twice, or in pieces: RFC 9293 section 3.10.7.4, seventh.
 
-use tcp::{Dropped, Payload};
+use tcp::{Dropped, Events, Payload};
+use wire::tcp::Flags;
 
 use crate::script::Script;
 use crate::segment::{ack, data};
@@ -83,4 +84,26 @@ fn a_segment_over_several_held_ones_is_delivered_once() {
     assert_eq!(script.last.payload, Payload::InOrder { skip: 0, length: 1_500, held: 500 });
     assert_eq!(script.delivered, 2_000);
     script.expect(ack(1, 2_001).sack(&[]));
+}
+
+#[test]
+fn old_text_at_the_start_is_reported_once() {
+    let mut script = Script::established();
+    script.inject(data(1, 1_000, 1));
+    script.inject(data(501, 1_000, 1));
+    script.expect(ack(1, 1_501).sack(&[(501, 1_001)]));
+    script.inject(data(1_501, 1_000, 1));
+    script.inject(data(2_501, 1_000, 1));
+    script.expect(ack(1, 3_501).sack(&[]));
+}
+
+#[test]
+fn a_fin_behind_a_hole_counts_when_the_hole_is_filled() {
+    let mut script = Script::established();
+    script.inject(data(1_001, 100, 1).with(Flags::FIN));
+    script.expect(ack(1, 1).sack(&[(1_001, 1_101)]));
+    script.expect_no_event();
+    script.inject(data(1, 1_000, 1));
+    script.expect_event(Events::INPUT_ENDED);
+    script.expect(ack(1, 1_102));
 }

@@ -154,3 +154,15 @@ fn no_tail_is_probed_for_while_a_timeout_is_being_repaired() {
     script.expect(data(1_001, 1_000, 1).psh());
     script.expect_after(ms(400), data(1_001, 1_000, 1).psh());
 }
+
+#[test]
+fn two_blocks_that_lie_apart_report_no_duplicate() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(3_001, 4_001), (1_001, 2_001)]));
+    // With a duplicate reported the reordering window would be twice as wide.
+    script.expect_after(Duration::from_micros(2_500), data(1, 1_000, 1));
+    script.expect(data(2_001, 1_000, 1));
+}

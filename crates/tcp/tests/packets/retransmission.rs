@@ -3,7 +3,7 @@
 use tcp::{Events, State};
 
 use crate::script::{Script, ms};
-use crate::segment::{ack, data};
+use crate::segment::{ack, data, syn};
 
 #[test]
 fn what_is_not_acknowledged_is_sent_again_ever_more_slowly() {
@@ -272,4 +272,31 @@ fn with_nothing_in_flight_no_timer_runs() {
     assert!(script.working.deadline().is_some());
     script.inject(ack(1, 3_001));
     assert_eq!(script.working.deadline(), None);
+}
+
+#[test]
+fn duplicates_are_known_by_a_scaled_window_too() {
+    let mut script = Script::established_with(|_| {}, syn().mss(1_000).scale(2));
+    script.write(5_000);
+    script.take_all();
+    script.wait(ms(10));
+    for _ in 0..3 {
+        script.expect_nothing();
+        script.inject(ack(1, 1).win(60_000));
+    }
+    script.expect(data(1, 1_000, 1));
+}
+
+#[test]
+fn duplicates_after_a_timeout_do_not_bring_the_same_segment_back() {
+    let mut script = Script::established_without_sack();
+    script.write(5_000);
+    script.take_all();
+    script.expect_after(ms(200), data(1, 1_000, 1));
+    // RFC 6582 section 3.2: duplicates of what was in flight before the timeout prove nothing.
+    for next in [1_001, 2_001, 3_001] {
+        script.inject(ack(1, 1).win(60_000));
+        script.expect(data(next, 1_000, 1));
+        script.expect_nothing();
+    }
 }

@@ -112,3 +112,15 @@ fn a_peer_that_takes_back_what_it_acknowledged_gets_it_again() {
     script.inject(ack(1, 3_001).win(60_000));
     assert!(script.working.is_quiet());
 }
+
+#[test]
+fn a_block_past_what_was_sent_is_not_taken_in_part() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(2_001, 90_001)]));
+    // Had the part that was sent counted, what lies before it would be lost by now.
+    script.wait(ms(5));
+    script.expect_nothing();
+}

@@ -117,3 +117,12 @@ fn who_opened_the_connection_is_not_forgotten() {
     script.nap(ms(1_000));
     assert!(!script.working.opened());
 }
+
+#[test]
+fn the_window_offered_before_a_nap_holds_after_it() {
+    let mut script = Script::established_with_timestamps();
+    script.nap(ms(1_000));
+    // Far behind the window's start, and well within it.
+    script.inject(data(100_001, 100, 1));
+    script.expect(ack(1, 1).sack(&[(100_001, 100_101)]));
+}

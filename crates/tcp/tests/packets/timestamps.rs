@@ -136,3 +136,19 @@ fn an_echo_measures_a_retransmission() {
     script.take_one();
     script.expect_after(ms(400), data(1_001, 500, 1).psh());
 }
+
+#[test]
+fn an_echo_is_in_milliseconds() {
+    let on = |config: &mut tcp::Config| config.timestamps = true;
+    let mut script = Script::established_with(on, syn().mss(1_012).ts(PEER_CLOCK, 0));
+    script.write(500);
+    script.take_one();
+    script.expect_after(ms(200), data(1, 500, 1).psh());
+    script.wait(ms(390));
+    // The echo of the copy sent last, so long a round trip takes a longer timeout.
+    script.inject(ack(1, 501));
+    script.write(500);
+    script.expect(data(501, 500, 1).psh());
+    script.wait(ms(400));
+    script.expect_nothing();
+}
