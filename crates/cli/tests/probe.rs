@@ -163,7 +163,14 @@ fn an_interrupted_probe_leaves_no_child_and_no_file() {
     interrupt("fork", Signal::INT);
     interrupt("spawn", Signal::TERM);
     interrupt("connect", Signal::INT);
-    interrupt("fork", Signal::KILL);
+}
+
+/// A child whose parent died before the child could ask to die with it once stayed for ever.
+#[test]
+fn a_killed_probe_leaves_no_child() {
+    for name in ["fork", "spawn", "fork", "spawn", "servers", "fork"] {
+        interrupt(name, Signal::KILL);
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub mod sys;
 mod words;
 
 pub use buckets::{Bucket, buckets};
-pub use families::all as probes;
+pub use families::{all as probes, http_of_url};
 pub use fit::{Growth, fit};
 pub use machine::Machine;
 pub use picture::{memory, times};

@@ -74,6 +74,21 @@ pub fn available_memory() -> u64 {
     kilobytes(&read("/proc/meminfo"), "MemAvailable") * 1024
 }
 
+/// Bytes of user-space memory of these processes and all that come from them, what they share counted
+/// once; zero for those that are gone.
+#[must_use]
+pub fn tree_memory(roots: &[u32]) -> u64 {
+    let mut tree = roots.to_vec();
+    let mut index = 0;
+    while let Some(id) = tree.get(index) {
+        let children = read(&format!("/proc/{id}/task/{id}/children"));
+        tree.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        index += 1;
+    }
+    let share = |id: &u32| kilobytes(&read(&format!("/proc/{id}/smaps_rollup")), "Pss") * 1024;
+    tree.iter().map(share).sum()
+}
+
 fn read(file: &str) -> String {
     fs::read_to_string(file).unwrap_or_default()
 }

@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Reads the machine; what an engine costs is told to it.
     ("doctor", &[]),
     ("load", &["app", "base", "chart", "http"]),
-    ("probe", &["app", "base", "chart", "crore", "http", "stack"]),
+    ("probe", &["app", "base", "chart", "crore", "http", "shard", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "http", "port-tap", "port-xdp", "shard", "sock", "stack"]),
     (

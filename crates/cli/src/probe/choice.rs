@@ -29,8 +29,23 @@ fn known(all: &[&Probe]) -> String {
     all.iter().map(|probe| probe.name).collect::<Vec<_>>().join(", ")
 }
 
+/// Measures the server of a URL where one of ours would be.
+pub(super) fn with_server(probes: &mut [&'static Probe], url: &str) -> Result<SocketAddr, Problem> {
+    let address = server(url)?;
+    let of_url = probe::http_of_url();
+    match probes.iter_mut().find(|probe| probe.name == of_url.name) {
+        Some(http) => *http = of_url,
+        None => {
+            let problem =
+                Problem::unplaced(format!("--url {url}: the probe {} is not named", of_url.name));
+            return Err(problem.advise("it is the only one that asks a server"));
+        }
+    }
+    Ok(address)
+}
+
 /// The address in a URL such as `http://127.0.0.1:8080/`. A path is not wanted: the probe asks for `/`.
-pub(super) fn server(url: &str) -> Result<SocketAddr, Problem> {
+fn server(url: &str) -> Result<SocketAddr, Problem> {
     let wrong = |what: &str| {
         let problem = Problem::unplaced(format!("--url {url}: {what}"));
         problem.advise("for example --url http://127.0.0.1:8080")

@@ -53,8 +53,9 @@ pub struct Options {
 /// # Errors
 /// When a name is not known, a file cannot be written or read, or it was interrupted.
 pub fn probe(options: &Options) -> Result<(), Failure> {
-    let probes = choice::probes(&options.names, options.list)?;
-    let server = options.url.as_deref().map(choice::server).transpose()?;
+    let mut probes = choice::probes(&options.names, options.list)?;
+    let url = options.url.as_deref();
+    let server = url.map(|url| choice::with_server(&mut probes, url)).transpose()?;
     let session = Session { probes, count: options.count, folder: options.out.clone(), server };
     if options.list {
         return list(&session, options.json);

@@ -96,7 +96,7 @@ fn vfork(run: &mut Run<'_>) -> Result<(), Stop> {
 fn posix_spawn(run: &mut Run<'_>) -> Result<(), Stop> {
     let tiny = tiny()?;
     many(run, "posix_spawn()", |children, answers| {
-        children.spawn_tiny(&tiny, answers.read.as_fd(), answers.write.as_fd())
+        children.spawn_tiny(&tiny, answers.write.as_fd())
     })
 }
 

@@ -9,3 +9,4 @@ pub mod process;
 pub mod readiness;
 pub mod tiny;
 pub mod uring;
+pub mod uring_server;

@@ -1,5 +1,6 @@
 //! Making processes in each of the ways there are. Invariant: every process made is killed and waited
-//! for when its [`Children`] go, and is killed by the kernel when this process dies before that.
+//! for when its [`Children`] go, and is killed by the kernel when this process dies before that, also when
+//! it dies before the child could ask the kernel for it.
 //!
 //! Children are copies of a process with one thread (`crore probe` starts none before it forks), and run
 //! only what is given here, so no lock can be left taken in them.
@@ -58,11 +59,12 @@ impl Children {
     /// # Errors
     /// When the system refuses.
     pub fn fork(&mut self, body: impl FnOnce()) -> Result<(), Errno> {
+        let parent = this_process();
         // SAFETY: the process has one thread, so its copy is whole; see the head of this file.
         match unsafe { libc::fork() } {
             -1 => Err(last()),
             0 => {
-                die_with_parent();
+                die_with(parent);
                 // Unwinding further would run the parent's destructors here.
                 let _ = catch_unwind(AssertUnwindSafe(body));
                 // SAFETY: this ends the process at once and touches nothing.
@@ -91,6 +93,7 @@ impl Children {
         // SAFETY: zeros are valid for this structure of numbers and mean no flags and no stack of its own.
         let mut arguments: libc::clone_args = unsafe { zeroed() };
         arguments.exit_signal = libc::SIGCHLD as u64;
+        let parent = this_process();
         // SAFETY: without CLONE_VM the child has memory of its own and returns as from fork; it calls
         // nothing that depends on the C library knowing of the new process.
         let pid = unsafe {
@@ -99,7 +102,7 @@ impl Children {
         match pid {
             -1 => Err(last()),
             0 => {
-                die_with_parent();
+                die_with(parent);
                 answer_and_sleep(answer.as_raw_fd())
             }
             pid => {
@@ -139,13 +142,8 @@ impl Children {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn spawn_tiny(
-        &mut self,
-        tiny: &Tiny,
-        input: BorrowedFd<'_>,
-        answer: BorrowedFd<'_>,
-    ) -> Result<(), Errno> {
-        self.spawn(tiny, &[c"tiny"], (input.as_raw_fd(), answer.as_raw_fd()))
+    pub fn spawn_tiny(&mut self, tiny: &Tiny, answer: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.spawn(tiny, &[c"tiny"], (None, answer.as_raw_fd()))
     }
 
     /// `posix_spawn` of `tiny` as the one that forks when told to by `commands`.
@@ -158,14 +156,14 @@ impl Children {
         commands: BorrowedFd<'_>,
         times: BorrowedFd<'_>,
     ) -> Result<(), Errno> {
-        self.spawn(tiny, &[c"tiny", c"fork"], (commands.as_raw_fd(), times.as_raw_fd()))
+        self.spawn(tiny, &[c"tiny", c"fork"], (Some(commands.as_raw_fd()), times.as_raw_fd()))
     }
 
     fn spawn(
         &mut self,
         tiny: &Tiny,
         arguments: &[&CStr],
-        (input, output): (RawFd, RawFd),
+        (input, output): (Option<RawFd>, RawFd),
     ) -> Result<(), Errno> {
         let mut pointers: Vec<*mut libc::c_char> =
             arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
@@ -183,7 +181,9 @@ impl Children {
             libc::posix_spawnattr_init(&raw mut attributes);
             libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const all);
             libc::posix_spawnattr_setflags(&raw mut attributes, libc::POSIX_SPAWN_SETSIGMASK as _);
-            libc::posix_spawn_file_actions_adddup2(&raw mut actions, input, 0);
+            if let Some(input) = input {
+                libc::posix_spawn_file_actions_adddup2(&raw mut actions, input, 0);
+            }
             libc::posix_spawn_file_actions_adddup2(&raw mut actions, output, 1);
             let error = libc::posix_spawn(
                 &raw mut pid,
@@ -239,10 +239,20 @@ pub fn sleep_forever() -> ! {
     }
 }
 
-/// Has the kernel kill this process when its parent dies.
-fn die_with_parent() {
-    // SAFETY: this call takes numbers only.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+fn this_process() -> libc::pid_t {
+    // SAFETY: the call has no arguments and cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Has the kernel kill this process when its `parent` dies, and ends it if that has happened already.
+fn die_with(parent: libc::pid_t) {
+    // SAFETY: these calls take numbers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != parent {
+            libc::_exit(0);
+        }
+    }
 }
 
 fn answer_and_sleep(answer: RawFd) -> ! {
@@ -263,7 +273,6 @@ extern "C" fn start_tiny(start: *mut c_void) -> c_int {
     let environment = [std::ptr::null()];
     // SAFETY: all of these are async-signal-safe; both lists end with null and live through the call.
     unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::dup2(start.answer, 1);
         libc::execve(start.program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         libc::_exit(127)

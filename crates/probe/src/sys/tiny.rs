@@ -5,7 +5,8 @@
 //! time, written into a nameless file in memory and started from there, so nothing is left on a disk.
 //! Without arguments it writes a byte to its standard output and sleeps. With one, it forks once for each
 //! byte on its standard input, waits for the child's byte in a pipe, and writes to its standard output
-//! how many nanoseconds that took as eight bytes, or the negative error number.
+//! how many nanoseconds that took as eight bytes, or the negative error number. It ends
+//! with its parent. It ends with its parent.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,6 +19,13 @@ std::arch::global_asm!(
     ".pushsection .rodata.crore_tiny, \"a\", @progbits",
     ".balign 16",
     "crore_probe_tiny_start:",
+    "    mov eax, 39", // getpid()
+    "    syscall",
+    "    mov r12d, eax",
+    "    mov eax, 157", // prctl(PR_SET_PDEATHSIG, SIGKILL)
+    "    mov edi, 1",
+    "    mov esi, 9",
+    "    syscall",
     "    mov rax, [rsp]", // argc
     "    cmp rax, 2",
     "    jae 20f",
@@ -27,6 +35,8 @@ std::arch::global_asm!(
     "    lea rsi, [rip + 90f]",
     "    mov edx, 1",
     "    syscall",
+    "    cmp rax, 1", // Nobody reads: the parent died before it could be watched.
+    "    jne 40f",
     "11: mov eax, 34", // pause()
     "    syscall",
     "    jmp 11b",
@@ -78,6 +88,10 @@ std::arch::global_asm!(
     "    mov edi, 1",
     "    mov esi, 9",
     "    syscall",
+    "    mov eax, 110", // getppid(), which is another if the parent is dead already
+    "    syscall",
+    "    cmp eax, r12d",
+    "    jne 40b",
     "    mov ebx, [rsp + 4]", // Answer on the pipe.
     "    jmp 10b",
     "90: .byte 33",

@@ -163,6 +163,6 @@ fn push(ring: &mut IoUring, entry: &Entry) -> Result<(), Errno> {
     }
 }
 
-fn errno(error: &std::io::Error) -> Errno {
+pub(super) fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
