@@ -2,7 +2,6 @@
 //! ones and those being opened are counted once in `open`, accepted ones once for their client; a record is in the idle list exactly
 //! while it rests with nothing owed, in the lingering list exactly while it lingers.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use base::{ConnId, Instant, Limits};
 use mem::{Region, Slab, TimerWheel};
 
 use crate::client_limits::ClientLimits;
+use crate::handle::Handle;
 use crate::held::Held;
 use crate::list::List;
 use crate::output::Stalled;
@@ -129,14 +129,20 @@ impl<C: Copy + Default> Connections<C> {
     }
 
     /// The connection that would make way for a new one.
-    pub fn oldest_idle(&self) -> Option<u32> {
+    pub const fn oldest_idle(&self) -> Option<u32> {
         self.idle.oldest()
+    }
+
+    /// Whether a descriptor is free once this connection is closed.
+    pub fn holds_descriptor(&self, slot: u32) -> bool {
+        let record = self.records.get(slot);
+        record.is_some_and(|record| record.socket.handle.as_descriptor().is_some())
     }
 
     /// Puts a connection that was admitted into a slot. `None` only when operations of many that
     /// have ended are still in flight.
-    pub fn insert(&mut self, fd: OwnedFd, peer: Peer, listener: u16) -> Option<u32> {
-        let record = Record::new(C::default(), fd, peer, listener);
+    pub fn insert(&mut self, handle: Handle, peer: Peer, listener: u16) -> Option<u32> {
+        let record = Record::new(C::default(), handle, peer, listener);
         let slot = self.records.insert(record).ok()?;
         self.clients.opened(&peer);
         self.open += 1;
@@ -146,8 +152,8 @@ impl<C: Copy + Default> Connections<C> {
     }
 
     /// Puts a connection that this side opens into a slot. `None` as for [`Connections::insert`].
-    pub fn insert_dialled(&mut self, conn: C, fd: OwnedFd, peer: Peer) -> Option<u32> {
-        let slot = self.records.insert(Record::dialled(conn, fd, peer)).ok()?;
+    pub fn insert_dialled(&mut self, conn: C, handle: Handle, peer: Peer) -> Option<u32> {
+        let slot = self.records.insert(Record::dialled(conn, handle, peer)).ok()?;
         self.open += 1;
         self.counters.connections.set(u64::from(self.open));
         Some(slot)
@@ -163,8 +169,8 @@ impl<C: Copy + Default> Connections<C> {
     }
 
     /// Puts a connection that was refused into a slot, to linger.
-    pub fn insert_refused(&mut self, fd: OwnedFd, now: Instant) -> Option<u32> {
-        let record = Record::new(C::default(), fd, Peer::Unix, 0);
+    pub fn insert_refused(&mut self, handle: Handle, now: Instant) -> Option<u32> {
+        let record = Record::new(C::default(), handle, Peer::Unix, 0);
         let slot = self.records.insert(record).ok()?;
         self.linger(slot, now);
         Some(slot)

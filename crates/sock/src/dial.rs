@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use app::{DialError, Peer, Remote};
@@ -108,7 +108,7 @@ fn choose_port_later(fd: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// What became of a socket that was connecting, now that the kernel has reported it.
-pub(crate) fn outcome(fd: &OwnedFd) -> Result<(), DialError> {
+pub(crate) fn outcome(fd: BorrowedFd<'_>) -> Result<(), DialError> {
     match sockopt::socket_error(fd) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(errno)) | Err(errno) => Err(error_of(errno)),

@@ -27,6 +27,7 @@ mod dial;
 mod doors;
 mod driver;
 mod epoll;
+mod handle;
 mod held;
 mod list;
 mod listener;

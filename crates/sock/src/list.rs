@@ -63,6 +63,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::List;
+    use crate::handle::Handle;
     use crate::record::Record;
     use app::Peer;
     use mem::Slab;
@@ -72,8 +73,8 @@ mod tests {
         let mut records = Slab::new(4).unwrap();
         let slots: Vec<u32> = (0..4)
             .map(|_| {
-                let fd = std::fs::File::open("/dev/null").unwrap().into();
-                records.insert(Record::new((), fd, Peer::Unix, 0)).ok().unwrap()
+                let handle = Handle::place(0);
+                records.insert(Record::new((), handle, Peer::Unix, 0)).ok().unwrap()
             })
             .collect();
         let mut list = List::new();

@@ -1,10 +1,11 @@
 //! What the two engines differ in: [`Network`]. Invariant: no call waits for the network.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use app::Attachment;
 use base::ConnId;
 
+use crate::handle::Handle;
 use crate::output::{Line, Progress, Sender};
 use crate::record::Socket;
 
@@ -19,12 +20,36 @@ pub(crate) trait Network {
     /// What sends, and where handlers write.
     fn output(&mut self) -> (&mut Sender, &mut [u8]);
 
+    /// What a socket is called from now on.
+    fn adopt(&mut self, fd: OwnedFd) -> Handle {
+        Handle::descriptor(fd)
+    }
+
+    /// Makes system calls on a socket, with what sends and where handlers write. `None` when the
+    /// socket has no descriptor and there is none for it now.
+    fn with_descriptor<R>(
+        &mut self,
+        handle: &Handle,
+        act: impl FnOnce(BorrowedFd<'_>, &mut Sender, &mut [u8]) -> R,
+    ) -> Option<R> {
+        let fd = handle.as_descriptor()?;
+        let (sender, space) = self.output();
+        Some(act(fd, sender, space))
+    }
+
     /// Sends what a handler has put out.
     fn send(&mut self, socket: &mut Socket, id: ConnId, put: Put) -> Sending {
         let _ = id;
-        let (sender, space) = self.output();
-        let line = Line { socket: socket.fd.as_fd(), last: put.last };
-        Sending::Done(sender.send(line, &space[..put.filled], put.attachment))
+        self.send_now(socket, put)
+    }
+
+    /// Sends what a handler has put out with a system call of its own.
+    fn send_now(&mut self, socket: &Socket, put: Put) -> Sending {
+        let sent = self.with_descriptor(&socket.handle, |fd, sender, space| {
+            let line = Line { socket: fd, last: put.last };
+            sender.send(line, &space[..put.filled], put.attachment)
+        });
+        Sending::Done(sent.unwrap_or(Progress::NONE))
     }
 
     /// Reads at most `most` bytes if any are there, else sees to it that they are reported.
@@ -43,8 +68,8 @@ pub(crate) trait Network {
     fn abandon(&mut self, socket: &mut Socket, id: ConnId);
 
     /// Closes a socket with which nothing is in flight.
-    fn close(&mut self, fd: OwnedFd) {
-        drop(fd);
+    fn close(&mut self, handle: Handle) {
+        drop(handle);
     }
 }
 

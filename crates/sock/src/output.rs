@@ -40,6 +40,11 @@ pub(crate) struct Progress {
     pub outcome: Outcome,
 }
 
+impl Progress {
+    /// Nothing can be sent, for want of a descriptor.
+    pub const NONE: Self = Self { bytes: 0, outcome: Outcome::Failed(End::Overflow) };
+}
+
 /// What became of output.
 #[derive(Debug)]
 pub(crate) enum Outcome {

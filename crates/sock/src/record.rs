@@ -2,9 +2,10 @@
 //! pointer, so that an idle connection costs this and its timer and nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::OwnedFd;
 
 use app::{Origin, Peer, Role};
+
+use crate::handle::Handle;
 
 /// No record, no block: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -34,7 +35,7 @@ pub(crate) struct Record<C> {
 
 /// The network's share of a record.
 pub(crate) struct Socket {
-    pub fd: OwnedFd,
+    pub handle: Handle,
     pub flags: SocketFlags,
     /// Operations the kernel still works on; the record stays until they are done.
     pub in_flight: u8,
@@ -168,7 +169,7 @@ impl<C> Record<C> {
         "Handler::Conn is at most 16 bytes, aligned to at most 8"
     );
 
-    pub const fn new(conn: C, fd: OwnedFd, peer: Peer, listener: u16) -> Self {
+    pub const fn new(conn: C, handle: Handle, peer: Peer, listener: u16) -> Self {
         Self {
             conn,
             peer: PackedPeer::pack(peer),
@@ -177,7 +178,7 @@ impl<C> Record<C> {
             work: NONE,
             // Whoever connects has often sent by the time it is accepted.
             socket: Socket {
-                fd,
+                handle,
                 flags: SocketFlags::READABLE.and(SocketFlags::NEW),
                 in_flight: 0,
                 linger_units: 0,
@@ -189,8 +190,8 @@ impl<C> Record<C> {
     }
 
     /// One that this side opens.
-    pub const fn dialled(conn: C, fd: OwnedFd, peer: Peer) -> Self {
-        let mut record = Self::new(conn, fd, peer, OPENED);
+    pub const fn dialled(conn: C, handle: Handle, peer: Peer) -> Self {
+        let mut record = Self::new(conn, handle, peer, OPENED);
         // Whoever is connected to has most often nothing to say yet.
         record.socket.flags = SocketFlags::NONE;
         record.state = State::Connecting;

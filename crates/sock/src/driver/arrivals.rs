@@ -27,11 +27,13 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         if errno != Errno::MFILE {
             return false;
         }
-        if let Some(oldest) = self.connections.oldest_lingering() {
+        // One that holds none would make way for nothing.
+        let holds = |slot: &u32| self.connections.holds_descriptor(*slot);
+        if let Some(oldest) = self.connections.oldest_lingering().filter(holds) {
             self.cut_off(oldest);
             return true;
         }
-        let oldest = self.connections.oldest_idle();
+        let oldest = self.connections.oldest_idle().filter(holds);
         if let Some(oldest) = oldest {
             self.end(app, now, oldest, End::Evicted);
         }
@@ -51,7 +53,8 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         }
         // Without a slot, so many are ending at this moment that there is nothing left to tell
         // this one with.
-        if let Some(slot) = self.connections.insert(fd, peer, listener) {
+        let handle = self.network.adopt(fd);
+        if let Some(slot) = self.connections.insert(handle, peer, listener) {
             self.run(app, now, slot, Event::Opened.into());
         }
     }
@@ -65,7 +68,8 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         if let Some(oldest) = self.connections.lingering_too_many() {
             self.cut_off(oldest);
         }
-        if let Some(slot) = self.connections.insert_refused(fd, now) {
+        let handle = self.network.adopt(fd);
+        if let Some(slot) = self.connections.insert_refused(handle, now) {
             let id = self.connections.id(slot);
             self.enqueue(slot, id);
         }

@@ -34,7 +34,9 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
                     record.socket.flags.set(SocketFlags::READABLE);
                 }
                 // Fails when the peer is gone, and then reading will, too.
-                let _ = rustix::net::shutdown(&record.socket.fd, rustix::net::Shutdown::Write);
+                let _ = self.network.with_descriptor(&record.socket.handle, |fd, _, _| {
+                    rustix::net::shutdown(fd, rustix::net::Shutdown::Write)
+                });
                 if let Some(oldest) = self.connections.lingering_too_many() {
                     self.cut_off(oldest);
                 }
@@ -45,7 +47,9 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             Parting::Close => self.discard(slot),
             Parting::Reset => {
                 let zero = Some(std::time::Duration::ZERO);
-                let _ = rustix::net::sockopt::set_socket_linger(&record.socket.fd, zero);
+                let _ = self.network.with_descriptor(&record.socket.handle, |fd, _, _| {
+                    rustix::net::sockopt::set_socket_linger(fd, zero)
+                });
                 self.discard(slot);
             }
         }
@@ -100,7 +104,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     /// Frees the slot of a connection with which nothing is in flight.
     pub fn release(&mut self, slot: u32) {
         if let Some(record) = self.connections.release(slot) {
-            self.network.close(record.socket.fd);
+            self.network.close(record.socket.handle);
         }
     }
 

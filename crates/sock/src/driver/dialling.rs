@@ -43,7 +43,10 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             return Err(DialError::Full);
         }
         let Begun { fd, peer, connected } = dial::begin(&dial.to, dial.from)?;
-        let slot = self.connections.insert_dialled(dial.conn, fd, peer).ok_or(DialError::Full)?;
+        let handle = self.network.adopt(fd);
+        let Some(slot) = self.connections.insert_dialled(dial.conn, handle, peer) else {
+            return Err(DialError::Full);
+        };
         if connected {
             self.established(app, now, slot);
             return Ok(());
@@ -64,13 +67,12 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     where
         H: Handler<Conn = C>,
     {
-        let Some(record) = self.connections.records.get(slot) else { return };
         let outcome = match what {
             Happening::Other(Event::TimerRan) => Err(DialError::TimedOut),
-            Happening::Other(Event::Writable) => dial::outcome(&record.socket.fd),
+            Happening::Other(Event::Writable) => self.outcome(slot),
             // The kernel says that it is gone, and with what error; without one, it says nothing.
             Happening::Other(Event::Failed) => {
-                Err(dial::outcome(&record.socket.fd).err().unwrap_or(DialError::Reset))
+                Err(self.outcome(slot).err().unwrap_or(DialError::Reset))
             }
             Happening::Received { .. } | Happening::Other(_) => return,
         };
@@ -78,6 +80,14 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             Ok(()) => self.established(app, now, slot),
             Err(why) => self.give_up(app, now, slot, why),
         }
+    }
+
+    /// What the kernel says became of a connection that was being opened.
+    fn outcome(&mut self, slot: u32) -> Result<(), DialError> {
+        let Some(record) = self.connections.records.get(slot) else { return Ok(()) };
+        let outcome =
+            self.network.with_descriptor(&record.socket.handle, |fd, _, _| dial::outcome(fd));
+        outcome.unwrap_or(Err(DialError::Exhausted))
     }
 
     fn established<H>(&mut self, app: &mut H, now: Instant, slot: u32)

@@ -7,7 +7,6 @@ mod closing;
 mod dialling;
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use app::{Counters, Handler};
@@ -184,10 +183,11 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
 
     fn resend(&mut self, slot: u32, stalled: Stalled) -> Performed {
         let Some(record) = self.connections.records.get(slot) else { return Performed::Waits };
-        let (sender, _) = self.network.output();
         let last = record.state == State::Close;
-        let progress = sender.resend(Line { socket: record.socket.fd.as_fd(), last }, stalled);
-        self.sent(Sending::Done(progress))
+        let sent = self.network.with_descriptor(&record.socket.handle, |fd, sender, _| {
+            sender.resend(Line { socket: fd, last }, stalled)
+        });
+        self.sent(Sending::Done(sent.unwrap_or(Progress::NONE)))
     }
 
     fn sent(&mut self, sending: Sending) -> Performed {

@@ -148,7 +148,8 @@ impl EpollNetwork {
         }
         let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         let data = EventData::new_u64(id.to_bits());
-        epoll::add(&self.poll, &socket.fd, data, flags).map_err(|_| NoRest)?;
+        let fd = socket.handle.as_descriptor().ok_or(NoRest)?;
+        epoll::add(&self.poll, fd, data, flags).map_err(|_| NoRest)?;
         socket.flags.set(SocketFlags::WATCHED);
         Ok(())
     }
@@ -176,7 +177,8 @@ impl Network for EpollNetwork {
         }
         while socket.flags.has(SocketFlags::READABLE) {
             let into = &mut self.read_buffer[..most];
-            match rustix::net::recv(&socket.fd, into, RecvFlags::DONTWAIT) {
+            let Some(fd) = socket.handle.as_descriptor() else { return Reading::Failed };
+            match rustix::net::recv(fd, into, RecvFlags::DONTWAIT) {
                 Ok((_, len)) => {
                     if first {
                         self.first_reads.learn(false);
@@ -220,11 +222,12 @@ impl Network for EpollNetwork {
         }
         let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let data = EventData::new_u64(id.to_bits());
+        let fd = socket.handle.as_descriptor().ok_or(NoRest)?;
         // Both report at once what is already there, so nothing falls between.
         let watched = if socket.flags.has(SocketFlags::WATCHED) {
-            epoll::modify(&self.poll, &socket.fd, data, all)
+            epoll::modify(&self.poll, fd, data, all)
         } else {
-            epoll::add(&self.poll, &socket.fd, data, all)
+            epoll::add(&self.poll, fd, data, all)
         };
         watched.map_err(|_| NoRest)?;
         socket.flags.set(SocketFlags::WATCHED);

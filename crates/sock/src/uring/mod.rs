@@ -3,6 +3,7 @@
 //! which the kernel reported it.
 
 mod network;
+mod places;
 mod receive_buffers;
 mod ring;
 mod send_slots;
@@ -102,6 +103,12 @@ impl<C: Copy + Default + 'static> Uring<C> {
     {
         match completion.operation {
             Operation::Cancel => {}
+            // It came so late that nobody waits for it any more.
+            Operation::Install => drop(completion.result.map(|fd| {
+                // SAFETY: the kernel has made this descriptor for us.
+                unsafe { OwnedFd::from_raw_fd(fd as i32) }
+            })),
+            Operation::ClosePlace(place) => self.driver.network.places.give_back(place),
             // An accept that failed for want of a descriptor may have waited for this one.
             Operation::Close => self.open_doors_unless_paused(),
             Operation::Alarm => {
@@ -213,7 +220,14 @@ impl<C: Copy + Default + 'static> Uring<C> {
         match accepted {
             Accepted::Connection(fd, peer) => self.driver.arrived(app, now, fd, (peer, listener)),
             Accepted::Nobody | Accepted::Lost => {}
-            Accepted::Exhausted(errno) => return self.exhausted(app, now, index, errno),
+            // The kernel accepts many at once, and those before this one may have become places.
+            Accepted::Exhausted(_) => match self.doors.accept(index) {
+                Accepted::Connection(fd, peer) => {
+                    self.driver.arrived(app, now, fd, (peer, listener));
+                }
+                Accepted::Nobody | Accepted::Lost => {}
+                Accepted::Exhausted(errno) => return self.exhausted(app, now, index, errno),
+            },
         }
         if !completion.more {
             self.open_doors_unless_paused();

@@ -3,17 +3,20 @@
 //! outlives them all.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use app::Source;
 use base::ConnId;
-use io_uring::opcode;
+use io_uring::types::{Fd, Fixed};
+use io_uring::{opcode, squeue};
 
+use super::places::Places;
 use super::receive_buffers::{GROUP, ReceiveBuffers};
-use super::ring::{Operation, Ring, target};
+use super::ring::{Operation, Ring, on};
 use super::send_slots::SendSlots;
+use crate::handle::Handle;
 use crate::network::{Input, Network, NoRest, Put, Reading, Sending};
-use crate::output::{Line, Sender};
+use crate::output::Sender;
 use crate::record::{Socket, SocketFlags};
 use crate::{Alarm, Config, EngineError, Listener, SetupError};
 
@@ -22,6 +25,7 @@ pub(crate) struct UringNetwork {
     /// Like the slots, dropped only when the kernel is known to use it no more.
     pub receive_buffers: ManuallyDrop<ReceiveBuffers>,
     pub send_slots: ManuallyDrop<SendSlots>,
+    pub places: Places,
     sender: Sender,
     /// Why the engine cannot go on, found where it could not be returned.
     pub broken: Option<EngineError>,
@@ -38,6 +42,7 @@ impl UringNetwork {
             receive_buffers: ManuallyDrop::new(ReceiveBuffers::new(&ring)?),
             send_slots: ManuallyDrop::new(SendSlots::new(config.write_buffer.max(1) as usize)?),
             ring,
+            places: Places::new(config.limits.connections),
             sender: Sender::default(),
             broken: None,
         })
@@ -45,7 +50,7 @@ impl UringNetwork {
 
     /// Has every ring of the alarm reported.
     pub fn watch_alarm(&mut self, alarm: &Alarm) {
-        let fd = target(&alarm.as_fd().as_raw_fd());
+        let fd = Fd(alarm.as_fd().as_raw_fd());
         let entry = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build();
         // SAFETY: it refers to no memory.
         let pushed = unsafe { self.ring.push(entry, Operation::Alarm) };
@@ -54,7 +59,7 @@ impl UringNetwork {
 
     /// Has whoever connects taken in.
     pub fn accept(&mut self, listener: &Listener, index: u16) {
-        let fd = target(&listener.as_fd().as_raw_fd());
+        let fd = Fd(listener.as_fd().as_raw_fd());
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         let entry = opcode::AcceptMulti::new(fd).flags(flags).build();
         // SAFETY: it refers to no memory.
@@ -76,10 +81,10 @@ impl UringNetwork {
         }
     }
 
-    fn poll(&mut self, socket: &mut Socket, poll: opcode::PollAdd, operation: Operation) {
+    fn poll(&mut self, socket: &mut Socket, poll: squeue::Entry, operation: Operation) {
         socket.in_flight += 1;
         // SAFETY: it refers to no memory.
-        let pushed = unsafe { self.ring.push(poll.build(), operation) };
+        let pushed = unsafe { self.ring.push(poll, operation) };
         self.note(pushed);
     }
 
@@ -117,7 +122,7 @@ impl Network for UringNetwork {
         if is_file {
             return self.send_now(socket, put);
         }
-        match self.send_slots.launch(socket, id, put) {
+        match self.send_slots.launch(&socket.handle, id, put) {
             Err(put) => self.send_now(socket, put),
             Ok((entry, slot)) => {
                 socket.in_flight += 1;
@@ -132,7 +137,7 @@ impl Network for UringNetwork {
 
     fn read(&mut self, socket: &mut Socket, id: ConnId, _most: usize) -> Reading {
         if !socket.flags.has(SocketFlags::RECEIVING) {
-            let entry = opcode::RecvMulti::new(target(&socket.fd), GROUP).build();
+            let entry = on(&socket.handle, |fd| opcode::RecvMulti::new(fd, GROUP).build());
             socket.flags.set(SocketFlags::RECEIVING);
             socket.in_flight += 1;
             // SAFETY: it receives into the registered buffers, which outlive the ring's operations.
@@ -152,7 +157,7 @@ impl Network for UringNetwork {
             socket.flags.set(SocketFlags::WATCHED);
             // Errors and the end are reported unasked; the end of input is among them, and a poll
             // that completes once would complete with that at once and for ever.
-            let poll = opcode::PollAdd::new(target(&socket.fd), 0).multi(true);
+            let poll = on(&socket.handle, |fd| opcode::PollAdd::new(fd, 0).multi(true).build());
             self.poll(socket, poll, Operation::AwaitEnd(id));
         }
         Ok(())
@@ -161,7 +166,8 @@ impl Network for UringNetwork {
     fn await_room(&mut self, socket: &mut Socket, id: ConnId) -> Result<(), NoRest> {
         if !socket.flags.has(SocketFlags::WATCHED_FOR_ROOM) {
             socket.flags.set(SocketFlags::WATCHED_FOR_ROOM);
-            let poll = opcode::PollAdd::new(target(&socket.fd), libc::POLLOUT as u32);
+            let events = libc::POLLOUT as u32;
+            let poll = on(&socket.handle, |fd| opcode::PollAdd::new(fd, events).build());
             self.poll(socket, poll, Operation::AwaitRoom(id));
         }
         Ok(())
@@ -177,24 +183,56 @@ impl Network for UringNetwork {
         }
     }
 
-    fn close(&mut self, fd: OwnedFd) {
-        let entry = opcode::Close::new(target(&fd)).build();
-        // SAFETY: it refers to no memory.
-        let pushed = unsafe { self.ring.push(entry, Operation::Close) };
-        if pushed.is_ok() {
-            // The operation closes it.
-            let _ = fd.into_raw_fd();
-        }
+    fn close(&mut self, handle: Handle) {
+        let pushed = match handle.into_parts() {
+            Ok(fd) => {
+                let entry = opcode::Close::new(Fd(fd.as_raw_fd())).build();
+                // SAFETY: it refers to no memory.
+                let pushed = unsafe { self.ring.push(entry, Operation::Close) };
+                if pushed.is_ok() {
+                    // The operation closes it.
+                    let _ = fd.into_raw_fd();
+                }
+                pushed
+            }
+            Err(place) => {
+                let entry = opcode::Close::new(Fixed(place)).build();
+                // SAFETY: it refers to no memory.
+                unsafe { self.ring.push(entry, Operation::ClosePlace(place)) }
+            }
+        };
         self.note(pushed);
     }
-}
 
-impl UringNetwork {
-    /// Sends without the ring.
-    fn send_now(&mut self, socket: &Socket, put: Put) -> Sending {
-        let (sender, space) = self.output();
-        let line = Line { socket: socket.fd.as_fd(), last: put.last };
-        Sending::Done(sender.send(line, &space[..put.filled], put.attachment))
+    fn adopt(&mut self, fd: OwnedFd) -> Handle {
+        if !self.places.wants(fd.as_raw_fd()) {
+            return Handle::descriptor(fd);
+        }
+        let Some(place) = self.places.take(|count| self.ring.register_places(count)) else {
+            return Handle::descriptor(fd);
+        };
+        if self.ring.put(place, &fd) {
+            return Handle::place(place);
+        }
+        self.places.give_back(place);
+        Handle::descriptor(fd)
+    }
+
+    fn with_descriptor<R>(
+        &mut self,
+        handle: &Handle,
+        act: impl FnOnce(BorrowedFd<'_>, &mut Sender, &mut [u8]) -> R,
+    ) -> Option<R> {
+        let installed;
+        let fd = match handle.as_descriptor() {
+            Some(fd) => fd,
+            None => {
+                // For as long as the call takes.
+                installed = self.ring.install(handle.number().0 as u32)?;
+                installed.as_fd()
+            }
+        };
+        Some(act(fd, &mut self.sender, self.send_slots.space()))
     }
 }
 

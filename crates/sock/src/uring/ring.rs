@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use base::ConnId;
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
+use crate::handle::Handle;
 use crate::{EngineError, SetupError};
 
 /// Operations handed to the kernel at once. More are handed over in several goes.
@@ -19,6 +21,9 @@ const SUBMISSIONS: u32 = 1_024;
 const COMPLETIONS: u32 = 8_192;
 /// Rounds of 20 ms each that the end of operations is waited for when the ring is dropped.
 const FAREWELL_ROUNDS: u32 = 50;
+/// Times the kernel is entered for a descriptor of a place. What is queued before it is submitted
+/// first, and completions are taken out each time.
+const INSTALL_ROUNDS: u32 = 100;
 
 pub(crate) struct Ring {
     ring: IoUring,
@@ -45,6 +50,10 @@ pub(crate) enum Operation {
     Cancel,
     /// Closes a socket that nothing else is in flight with.
     Close,
+    /// The same, by its place in the ring's table.
+    ClosePlace(u32),
+    /// Makes a descriptor of a place.
+    Install,
 }
 
 /// An operation came to something.
@@ -168,6 +177,41 @@ impl Ring {
         Some(completion)
     }
 
+    /// Makes a table of `count` places for files of the ring's own. False when the kernel cannot, or
+    /// could not make a descriptor of one again (before Linux 6.8).
+    pub fn register_places(&self, count: u32) -> bool {
+        let (submitter, mut probe) = (self.ring.submitter(), Probe::new());
+        submitter.register_probe(&mut probe).is_ok()
+            && probe.is_supported(opcode::FixedFdInstall::CODE)
+            && submitter.register_files_sparse(count).is_ok()
+    }
+
+    /// Puts a file into a place that is free. The descriptor is needed no more then.
+    pub fn put(&self, place: u32, fd: &OwnedFd) -> bool {
+        self.ring.submitter().register_files_update(place, &[fd.as_raw_fd()]).is_ok()
+    }
+
+    /// A descriptor of the file in a place. `None` when there is none to be had.
+    pub fn install(&mut self, place: u32) -> Option<OwnedFd> {
+        let entry = opcode::FixedFdInstall::new(Fixed(place), 0).build();
+        // SAFETY: it refers to no memory.
+        unsafe { self.push(entry, Operation::Install) }.ok()?;
+        for _ in 0..INSTALL_ROUNDS {
+            // It completes as it is submitted, unless there is no room for completions.
+            self.enter(0, None).ok()?;
+            self.collect();
+            let mut all = self.completions.iter();
+            if let Some(place) = all.position(|done| done.operation == Operation::Install) {
+                let completion = self.completions.remove(place)?;
+                self.in_flight -= 1;
+                let fd = completion.result.ok()?;
+                // SAFETY: the kernel has just made this descriptor for us.
+                return Some(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+            }
+        }
+        None
+    }
+
     /// Has everything end. False when something may still be in flight after that.
     pub fn finish(&mut self) -> bool {
         let cancel_all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
@@ -204,6 +248,8 @@ impl Operation {
             Self::AwaitRoom(id) => of(5, 0, id),
             Self::Cancel => of(6, 0, nobody),
             Self::Close => of(7, 0, nobody),
+            Self::ClosePlace(place) => of(8, 0, ConnId::new(0, place, 0)),
+            Self::Install => of(9, 0, nobody),
         }
     }
 
@@ -217,7 +263,9 @@ impl Operation {
             4 => Self::AwaitEnd(id),
             5 => Self::AwaitRoom(id),
             6 => Self::Cancel,
-            _ => Self::Close,
+            7 => Self::Close,
+            8 => Self::ClosePlace(id.slot()),
+            _ => Self::Install,
         }
     }
 }
@@ -234,9 +282,11 @@ impl From<&cqueue::Entry> for Completion {
     }
 }
 
-/// A connection's operation, as file descriptors go into entries.
-pub(crate) fn target(fd: &impl std::os::fd::AsRawFd) -> Fd {
-    Fd(fd.as_raw_fd())
+/// An operation on a socket, from what makes one on a descriptor.
+pub(crate) fn on(handle: &Handle, make: impl FnOnce(Fd) -> squeue::Entry) -> squeue::Entry {
+    let (number, is_place) = handle.number();
+    let entry = make(Fd(number));
+    if is_place { entry.flags(squeue::Flags::FIXED_FILE) } else { entry }
 }
 
 fn errno(error: &io::Error) -> Errno {
@@ -274,6 +324,8 @@ mod tests {
             Operation::AwaitRoom(id),
             Operation::Cancel,
             Operation::Close,
+            Operation::ClosePlace(u32::MAX >> 1),
+            Operation::Install,
         ] {
             assert_eq!(Operation::from_bits(operation.to_bits()), operation);
         }

@@ -10,11 +10,11 @@ use io_uring::{opcode, squeue};
 use mem::Region;
 use rustix::io::Errno;
 
-use super::ring::target;
+use super::ring::on;
 use crate::SetupError;
+use crate::handle::Handle;
 use crate::network::Put;
 use crate::output::{Outcome, Progress, Stalled, advance, attached_part};
-use crate::record::Socket;
 
 /// How many there are; below 4,096. Sends complete as they are submitted, so a slot is taken for
 /// less than a turn. When all are taken, output is sent by a call of its own.
@@ -76,7 +76,7 @@ impl SendSlots {
     /// to queue and its slot; or everything back when no slot is free or the source is too short.
     pub fn launch(
         &mut self,
-        socket: &Socket,
+        socket: &Handle,
         id: ConnId,
         put: Put,
     ) -> Result<(squeue::Entry, u16), Put> {
@@ -85,9 +85,8 @@ impl SendSlots {
         let head = self.space().as_mut_ptr();
         let slot = &mut self.slots[usize::from(self.current)];
         let flags = if put.last { FLAGS | libc::MSG_MORE } else { FLAGS };
-        let fd = target(&socket.fd);
         let entry = if body.is_empty() {
-            opcode::Send::new(fd, head, put.filled as u32).flags(flags).build()
+            on(socket, |fd| opcode::Send::new(fd, head, put.filled as u32).flags(flags).build())
         } else {
             slot.parts = [
                 libc::iovec { iov_base: head.cast(), iov_len: put.filled },
@@ -95,7 +94,8 @@ impl SendSlots {
             ];
             slot.message.msg_iov = slot.parts.as_mut_ptr();
             slot.message.msg_iovlen = slot.parts.len() as _;
-            opcode::SendMsg::new(fd, &raw const slot.message).flags(flags as u32).build()
+            let message = &raw const slot.message;
+            on(socket, |fd| opcode::SendMsg::new(fd, message).flags(flags as u32).build())
         };
         slot.id = id;
         slot.filled = put.filled;
