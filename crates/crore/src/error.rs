@@ -67,8 +67,9 @@ impl fmt::Display for Error {
             Self::Descriptors { asked, possible } => write!(
                 f,
                 "{asked} connections need as many file descriptors, and this process may have \
-                 enough for {possible}; raise the limit (ulimit -n, or LimitNOFILE= in the unit) \
-                 or ask for fewer connections"
+                 enough for {possible}; raise the limit (ulimit -n, or LimitNOFILE= in the \
+                 unit), ask for fewer connections, or take io_uring by name, with which each shard \
+                 holds as many again"
             ),
             Self::Setup(error) => error.fmt(f),
             Self::Link(error) => error.fmt(f),

@@ -29,11 +29,13 @@ pub(crate) fn descriptors_for_connections(reserved: u32) -> u32 {
 }
 
 /// How many connections to hold: `asked`, if descriptors suffice for that (both engines take one for
-/// each connection), or as many as is sensible when nobody asked.
-pub(crate) fn total(asked: Option<u32>, possible: u32) -> Result<u32, Error> {
+/// each connection) and for those `beyond` that take none, or as many as is sensible when nobody
+/// asked.
+pub(crate) fn total(asked: Option<u32>, possible: u32, beyond: u32) -> Result<u32, Error> {
+    let most = possible.saturating_add(beyond);
     match asked {
         None => Ok(possible.min(DEFAULT_MOST)),
-        Some(asked) if asked > possible => Err(Error::Descriptors { asked, possible }),
+        Some(asked) if asked > most => Err(Error::Descriptors { asked, possible: most }),
         Some(asked) => Ok(asked),
     }
 }
@@ -68,10 +70,11 @@ mod tests {
 
     #[test]
     fn more_than_descriptors_allow_is_refused() {
-        assert!(matches!(total(None, 500), Ok(500)));
-        assert!(matches!(total(None, u32::MAX), Ok(1_000_000)));
-        assert!(matches!(total(Some(500), 500), Ok(500)));
-        let refused = total(Some(501), 500);
+        assert!(matches!(total(None, 500, 0), Ok(500)));
+        assert!(matches!(total(None, u32::MAX, 9), Ok(1_000_000)));
+        assert!(matches!(total(Some(500), 500, 0), Ok(500)));
+        assert!(matches!(total(Some(501), 500, 1_000), Ok(501)));
+        let refused = total(Some(501), 500, 0);
         assert!(matches!(refused, Err(Error::Descriptors { asked: 501, possible: 500 })));
     }
 }

@@ -121,7 +121,8 @@ impl Server {
     }
 
     /// Connections open at once, over all shards: each gets an equal part. If nothing is said, as
-    /// many as the process may have descriptors, and at most a million.
+    /// many as the process may have descriptors, and at most a million. With [`Net::Uring`] each
+    /// shard can hold as many again that take no descriptor (from Linux 6.8 on).
     pub fn max_connections(mut self, count: u32) -> Self {
         self.connections = Some(count.max(1));
         self
@@ -175,8 +176,14 @@ impl Server {
         let own_stack = !self.net.is_kernel();
         let possible = limits::descriptors_for_connections(self.reserved);
         let possible = if own_stack { u32::MAX } else { possible };
-        let connections = limits::total(self.connections, possible)?;
         let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
+        let beyond = match self.net {
+            Net::Uring if sock::holds_more_than_descriptors() => {
+                possible.saturating_mul(u32::from(self.shards.unwrap_or(cpus)))
+            }
+            _ => 0,
+        };
+        let connections = limits::total(self.connections, possible, beyond)?;
         // A shard that may hold no connection would refuse those the kernel deals it.
         let most = u16::try_from(connections).unwrap_or(u16::MAX);
         let shards = self.shards.unwrap_or(cpus).min(most);

@@ -180,10 +180,7 @@ impl Ring {
     /// Makes a table of `count` places for files of the ring's own. False when the kernel cannot, or
     /// could not make a descriptor of one again (before Linux 6.8).
     pub fn register_places(&self, count: u32) -> bool {
-        let (submitter, mut probe) = (self.ring.submitter(), Probe::new());
-        submitter.register_probe(&mut probe).is_ok()
-            && probe.is_supported(opcode::FixedFdInstall::CODE)
-            && submitter.register_files_sparse(count).is_ok()
+        knows_places(&self.ring) && self.ring.submitter().register_files_sparse(count).is_ok()
     }
 
     /// Puts a file into a place that is free. The descriptor is needed no more then.
@@ -280,6 +277,19 @@ impl From<&cqueue::Entry> for Completion {
             buffer: cqueue::buffer_select(entry.flags()),
         }
     }
+}
+
+/// Whether the engine on io_uring can hold more connections here than the process may have
+/// descriptors: as many again for each shard, in the ring's own table. From Linux 6.8 on.
+#[must_use]
+pub fn holds_more_than_descriptors() -> bool {
+    IoUring::new(2).is_ok_and(|ring| knows_places(&ring))
+}
+
+fn knows_places(ring: &IoUring) -> bool {
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).is_ok()
+        && probe.is_supported(opcode::FixedFdInstall::CODE)
 }
 
 /// An operation on a socket, from what makes one on a descriptor.
