@@ -203,3 +203,25 @@ pub struct Received {
     /// Why it, or part of it, was dropped.
     pub dropped: Option<Dropped>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Events;
+
+    #[test]
+    fn events_are_told_apart() {
+        let over = [Events::RESET, Events::REFUSED, Events::CLOSED, Events::TIMED_OUT];
+        let on = [Events::ESTABLISHED, Events::INPUT_ENDED, Events::TIME_WAIT, Events::URGENT];
+        let all = [over, on].concat();
+        for (at, event) in all.iter().enumerate() {
+            assert!(!event.is_empty() && event.any(*event));
+            assert_eq!(event.any(Events::OVER), over.contains(event));
+            let mut others = Events::default();
+            assert!(others.is_empty());
+            all.iter().enumerate().filter(|(other, _)| *other != at).for_each(|(_, other)| {
+                others.add(*other);
+            });
+            assert!(!event.any(others) && others.with(*event).any(*event), "{event:?}");
+        }
+    }
+}

@@ -87,3 +87,37 @@ fn after_idle_the_window_is_at_most_the_initial_one() {
     congestion.restart_after_idle();
     assert_eq!(congestion.window(), MSS, "never raised by idling");
 }
+
+#[test]
+fn what_is_beyond_slow_start_grows_the_window_by_less() {
+    let mut congestion = Congestion::new(Algorithm::NewReno, MSS, false);
+    congestion.timed_out(40 * MSS, true);
+    assert_eq!((congestion.window(), congestion.threshold()), (MSS, 20 * MSS));
+    // 19 segments bring it to the threshold; of the other 21, twenty are one window.
+    congestion.acknowledged(&acked(40 * MSS, 100));
+    assert_eq!(congestion.window(), 21 * MSS);
+}
+
+/// Fast convergence, RFC 9438 section 4.7: a flow that did not get back to where it was gives way.
+#[test]
+fn cubic_aims_lower_when_it_lost_before_it_was_back() {
+    let plateau = |losses: &[u32]| {
+        let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+        congestion.acknowledged(&acked(90 * MSS, 0));
+        for flight in losses {
+            congestion.reduce(flight * MSS);
+        }
+        // At K the curve is at W_max and flat there.
+        let mut window = congestion.window();
+        for ms in (1_000..20_000).step_by(100) {
+            congestion.acknowledged(&acked(window, ms));
+            if ms > 2_000 && congestion.window() - window < MSS / 4 {
+                return congestion.window() / MSS;
+            }
+            window = congestion.window();
+        }
+        0
+    };
+    assert!((97..=102).contains(&plateau(&[100])), "{}", plateau(&[100]));
+    assert!((58..=62).contains(&plateau(&[100, 70])), "{}", plateau(&[100, 70]));
+}

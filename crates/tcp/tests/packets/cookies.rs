@@ -62,7 +62,11 @@ fn everything_agreed_comes_back_out_of_the_numbers() {
     assert_eq!(answer.options.mss, Some(1_460));
     assert_eq!(answer.options.window_scale, Some(3));
     assert!(answer.options.sack_permitted);
-    assert_eq!(answer.options.timestamps.map(|stamps| stamps.echo), Some(500));
+    assert_eq!(answer.window, 65_535);
+    let stamps = answer.options.timestamps.expect("a timestamp");
+    let behind = (START.as_millis() as u32).wrapping_sub(stamps.value);
+    assert!(behind <= 64, "{behind} ms behind");
+    assert_eq!(stamps.echo, 500);
     let sleeping = take(&reply, START + ms(50)).expect("a valid cookie");
     let config = Config::default();
     let mut challenges = ChallengeLimit::new(100, Prng::new(1));
@@ -78,6 +82,14 @@ fn everything_agreed_comes_back_out_of_the_numbers() {
     assert_eq!(outgoing.header.sequence, answer.sequence + 1);
     assert_eq!(outgoing.header.acknowledgment, PEER_ISS + 11);
     assert_eq!(outgoing.header.options.timestamps.map(|stamps| stamps.echo), Some(510));
+    while working.transmit(&turn).is_some() {}
+    // What comes ahead of its turn is reported: SACK was agreed.
+    let mut ahead = reply;
+    ahead.sequence += 1_000;
+    let mut turn = Turn { config: &config, now: START + ms(51), challenges: &mut challenges };
+    working.receive(&mut turn, &arrival(&ahead, 10));
+    let report = working.transmit(&turn).expect("a report");
+    assert_eq!(report.header.options.sack.as_slice().len(), 1);
 }
 
 #[test]

@@ -95,3 +95,17 @@ fn a_stranger_cannot_answer_for_the_peer() {
     script.take_all();
     script.expect_after(ms(1_000), ack(0, 1));
 }
+
+#[test]
+fn a_sleeping_connection_says_when_its_probe_is_due() {
+    let script = Script::established();
+    let sleeping = script.working.sleep(script.now, tcp::Waiting::Idle);
+    assert_eq!(sleeping.keep_alive_in(&Config::default(), script.now), None);
+    let mut config = Config::default();
+    short(&mut config);
+    // To within the resolution of what a record remembers.
+    for (later, least, most) in [(0, 9_900, 10_000), (7_000, 2_900, 3_100), (11_000, 0, 0)] {
+        let left = sleeping.keep_alive_in(&config, script.now + ms(later)).unwrap();
+        assert!((ms(least)..=ms(most)).contains(&left), "{left:?} after {later} ms");
+    }
+}

@@ -107,3 +107,17 @@ fn a_fin_behind_a_hole_counts_when_the_hole_is_filled() {
     script.expect_event(Events::INPUT_ENDED);
     script.expect(ack(1, 1_102));
 }
+
+#[test]
+fn what_was_held_can_be_given_up() {
+    // RFC 2018 section 8.
+    let mut script = Script::established();
+    script.inject(data(1_001, 100, 1));
+    script.expect(ack(1, 1).sack(&[(1_001, 1_101)]));
+    script.working.renege();
+    script.inject(data(2_001, 100, 1));
+    script.expect(ack(1, 1).sack(&[(2_001, 2_101)]));
+    script.inject(data(1, 1_000, 1));
+    assert_eq!(script.last.payload, Payload::InOrder { skip: 0, length: 1_000, held: 0 });
+    script.expect(ack(1, 1_001).sack(&[(2_001, 2_101)]));
+}

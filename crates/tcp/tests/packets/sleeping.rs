@@ -126,3 +126,36 @@ fn the_window_offered_before_a_nap_holds_after_it() {
     script.inject(data(100_001, 100, 1));
     script.expect(ack(1, 1).sack(&[(100_001, 100_101)]));
 }
+
+#[test]
+fn a_slow_path_is_remembered_so_that_nothing_is_sent_again_too_soon() {
+    let mut script = Script::established_with(|_| {}, syn().mss(1_000));
+    script.write(100);
+    script.take_all();
+    script.wait(ms(190));
+    script.inject(ack(1, 101).win(60_000));
+    for _ in 0..8 {
+        script.write(100);
+        script.take_all();
+        script.wait(ms(300));
+        let next = script.working.next().distance(crate::segment::OUR_ISS) as u32;
+        script.take_all();
+        script.inject(ack(1, next).win(60_000));
+    }
+    script.nap(ms(60_000));
+    script.write(100);
+    script.take_one();
+    script.wait(ms(590));
+    script.expect_nothing();
+}
+
+#[test]
+fn who_opened_a_connection_is_remembered() {
+    for (script, opened) in [(Script::opened(), true), (Script::established(), false)] {
+        let mut script = script;
+        let sleeping = script.working.sleep(script.now, tcp::Waiting::Input);
+        assert_eq!((sleeping.opened(), script.working.opened()), (opened, opened));
+        script.nap(ms(10));
+        assert_eq!(script.working.opened(), opened);
+    }
+}

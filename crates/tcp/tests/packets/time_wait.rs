@@ -119,3 +119,14 @@ fn late_data_does_not_start_the_time_over() {
     waiting.expect_ack(&fin(5, 2));
     assert!(waiting.is_over_after(ms(11_000)));
 }
+
+#[test]
+fn timestamps_go_on_in_time_wait() {
+    let mut waiting = Waiting::after(Script::established_with_timestamps());
+    let clock = waiting.script.peer_clock();
+    let Late::Acknowledge(outgoing) = waiting.inject(&fin(1, 2).ts(clock, 0)) else {
+        panic!("a FIN is acknowledged");
+    };
+    let stamps = outgoing.header.options.timestamps.expect("a timestamp");
+    assert_eq!((stamps.value, stamps.echo), (waiting.script.now.as_millis() as u32, clock));
+}
