@@ -26,7 +26,8 @@ impl Working {
             return 0;
         }
         let before = self.send.una;
-        let limited = self.is_window_limited();
+        // The window does not grow by what ends a recovery (RFC 6582 section 3.2 step 3).
+        let grows = self.is_window_limited() && self.recovery.may_grow();
         let duplicate = self.is_duplicate(arrival);
         let delivery = self.take_delivery(header, turn);
         let advanced = before.before(header.acknowledgment);
@@ -39,7 +40,7 @@ impl Working {
         self.heed_congestion_echo(header);
         self.detect_loss(turn.now, advanced, duplicate);
         if delivery.bytes > 0 {
-            if limited && self.recovery.may_grow() {
+            if advanced && grows && self.recovery.may_grow() {
                 let smoothed = self.rtt.smoothed().unwrap_or(0);
                 self.congestion.acknowledged(&Acked {
                     bytes: delivery.bytes,
@@ -72,11 +73,11 @@ impl Working {
     }
 
     /// Whether the congestion window was what kept the sender from sending more: in slow start also
-    /// when at least half of it was used (RFC 7661 section 4.2 has the same line).
+    /// when more than half of it was used (RFC 7661 section 4.2 has the same line).
     fn is_window_limited(&self) -> bool {
-        let used = self.send.nxt.distance(self.send.una) as u32;
-        self.send.congestion_limited
-            || self.congestion.in_slow_start() && used >= self.congestion.window() / 2
+        let usage = &self.send.usage;
+        usage.limited
+            || self.congestion.in_slow_start() && usage.peak > self.congestion.window() / 2
     }
 
     /// A duplicate acknowledgment as RFC 5681 section 2 defines it.

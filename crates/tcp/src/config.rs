@@ -43,16 +43,36 @@ impl Default for KeepAlive {
 pub struct Config {
     /// Bytes a peer may have under way to a connection: the largest window offered.
     pub receive_window: u32,
+    /// What [`Config::receive_window`] may become while the connection lasts, if that is more: the
+    /// window scale, which cannot change, is offered for it.
+    pub receive_window_max: u32,
+    /// Segments with text that are acknowledged at once at the start of a connection and after a
+    /// pause of the peer's, when it is in slow start and every acknowledgment lets it send more.
+    /// Ends with the first answer, which carries acknowledgments anyway.
+    pub quick_acks: u8,
     /// Congestion control.
     pub congestion: Algorithm,
     /// Whether small segments wait while something is in flight (the Nagle algorithm). A
     /// connection that is to be without it is given another `Config`.
     pub nagle: bool,
+    /// Whether the congestion window starts anew after a pause (RFC 5681 section 4.1).
+    pub restart_after_idle: bool,
+    /// Whether a closed window is probed with a byte the peer has already, as a keep-alive is,
+    /// rather than with the next one: what Linux does, and a peer answers either.
+    pub bare_window_probes: bool,
     /// Longest an acknowledgment is held back. Below 0.5 s (RFC 9293 section 3.8.6.3).
     pub ack_delay: Duration,
     /// Shortest retransmission timeout. RFC 6298 section 2.4 advises one second; what is deployed
     /// (Linux: 200 ms, with the same delayed-ACK allowance in the tail loss probe) is shorter.
     pub rto_min: Duration,
+    /// Least that the variation of round trips adds to the timeout: G of RFC 6298 section 2.2, the
+    /// clock's granularity. Linux has its shortest timeout here, too.
+    pub rto_margin: Duration,
+    /// Added to every retransmission timeout but a SYN's first: FreeBSD's slop for what the clocks of
+    /// both ends round away.
+    pub rto_slop: Duration,
+    /// Whether the end of a flight is probed for loss, RFC 8985 section 7.
+    pub tail_loss_probes: bool,
     /// Keep-alive probes.
     ///
     //= specs/rfc9293.txt#section-3.8.4
@@ -73,8 +93,13 @@ pub struct Config {
     pub time_wait: Duration,
     /// Whether to take part in explicit congestion notification, RFC 3168.
     pub ecn: bool,
+    /// Whether to offer window scaling, RFC 7323.
+    pub window_scaling: bool,
     /// Whether to offer timestamps, RFC 7323.
     pub timestamps: bool,
+    /// Whether to take segments that come without the timestamps agreed on, which RFC 7323 section
+    /// 3.2 advises against.
+    pub bare_segments: bool,
     /// Whether to offer selective acknowledgments, RFC 2018.
     pub sack: bool,
     /// Added to the timestamp clock, so that it does not tell how long the machine has been up
@@ -87,10 +112,17 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             receive_window: 256 * 1024,
+            receive_window_max: 0,
+            quick_acks: 0,
             congestion: Algorithm::Cubic,
             nagle: false,
+            restart_after_idle: true,
+            bare_window_probes: false,
             ack_delay: Duration::from_millis(40),
             rto_min: Duration::from_millis(200),
+            rto_margin: Duration::from_millis(1),
+            rto_slop: Duration::ZERO,
+            tail_loss_probes: true,
             keep_alive: None,
             //= specs/rfc9293.txt#section-3.8.3
             //# The value of R2 SHOULD correspond to at least 100 seconds (SHLD-11).
@@ -102,7 +134,9 @@ impl Default for Config {
             fin_wait_2: Duration::from_secs(60),
             time_wait: Duration::from_secs(60),
             ecn: true,
+            window_scaling: true,
             timestamps: true,
+            bare_segments: false,
             sack: true,
             timestamp_offset: 0,
         }
@@ -114,7 +148,12 @@ impl Config {
     /// (RFC 7323 section 2.3).
     #[must_use]
     pub const fn window_scale(&self) -> u8 {
-        let bits = u32::BITS - self.receive_window.leading_zeros();
+        let most = if self.receive_window_max > self.receive_window {
+            self.receive_window_max
+        } else {
+            self.receive_window
+        };
+        let bits = u32::BITS - most.leading_zeros();
         let shift = bits.saturating_sub(16) as u8;
         if shift < SHIFT_MAX { shift } else { SHIFT_MAX }
     }

@@ -64,6 +64,11 @@ impl Congestion {
         self.threshold
     }
 
+    /// ssthresh, once there was a reason to set it.
+    pub(crate) const fn reduced_threshold(&self) -> Option<u32> {
+        if self.threshold == WINDOW_MAX { None } else { Some(self.threshold) }
+    }
+
     pub(crate) const fn in_slow_start(&self) -> bool {
         self.window < self.threshold
     }
@@ -76,6 +81,15 @@ impl Congestion {
     /// Whether the window is above what a new connection starts with.
     pub(crate) fn is_above_initial(&self) -> bool {
         self.window > initial_window(self.mss)
+    }
+
+    /// Goes on with another algorithm, from the window there is.
+    pub(crate) const fn set_algorithm(&mut self, algorithm: Algorithm) {
+        self.law = match algorithm {
+            Algorithm::NewReno => Law::NewReno,
+            Algorithm::Cubic => Law::Cubic(Cubic::new()),
+        };
+        self.counted = 0;
     }
 
     /// The segment size changed.

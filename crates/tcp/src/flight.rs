@@ -111,6 +111,16 @@ impl Flight {
         self.sum(|marks| marks.sacked)
     }
 
+    /// Bytes taken for lost.
+    pub(crate) fn lost(&self) -> u32 {
+        self.sum(|marks| marks.lost)
+    }
+
+    /// Bytes sent more than once that are neither with the peer nor taken for lost.
+    pub(crate) fn resent_bytes(&self) -> u32 {
+        self.sum(|marks| marks.retransmitted && !marks.sacked && !marks.lost)
+    }
+
     /// Everything up to `end` has been sent now.
     pub(crate) fn push(&mut self, end: Seq, sent: Micros) {
         if let Some(last) = self.runs_mut().last_mut()

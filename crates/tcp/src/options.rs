@@ -36,7 +36,11 @@ impl Working {
             //# MMS_R -20 where MMS_R is the maximum size for a transport-layer message that can be
             //# received (and reassembled at the IP layer) (MUST-67).
             mss: Some(self.receive.mss),
-            window_scale: (!answering || self.scaled).then(|| config.window_scale()),
+            window_scale: match answering {
+                true => self.scaled,
+                false => config.window_scaling,
+            }
+            .then(|| config.window_scale()),
             sack_permitted: if answering { self.sack } else { config.sack },
             timestamps: match self.timestamps {
                 None if answering || !config.timestamps => None,
@@ -77,7 +81,9 @@ impl Working {
         let mss = u32::from(self.send.mss);
         self.congestion = Congestion::new(config.congestion, mss, false);
         self.sack = config.sack && options.sack_permitted;
-        if let Some(shift) = options.window_scale {
+        if config.window_scaling
+            && let Some(shift) = options.window_scale
+        {
             self.scaled = true;
             self.send.shift = shift.min(SHIFT_MAX);
             self.receive.shift = config.window_scale();
@@ -98,16 +104,18 @@ impl Working {
     /// RFC 7323 section 5.3 R1: an old duplicate is known by its timestamp.
     pub(crate) fn check_timestamp(
         &mut self,
-        now: base::Instant,
+        turn: &Turn<'_>,
         header: &Repr,
     ) -> Result<(), Dropped> {
+        let now = turn.now;
         let Some(recent) = self.timestamps else { return Ok(()) };
         if header.flags.any(Flags::RST) {
             return Ok(());
         }
         let Some(stamps) = header.options.timestamps else {
             // RFC 7323 section 3.2: SHOULD silently drop.
-            return Err(Dropped::NoTimestamp);
+            let taken = turn.config.bare_segments;
+            return if taken { Ok(()) } else { Err(Dropped::NoTimestamp) };
         };
         let old = (stamps.value.wrapping_sub(recent.value) as i32) < 0;
         let outdated = (now - recent.set).as_secs() > TIMESTAMP_LIFETIME_S;

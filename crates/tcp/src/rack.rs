@@ -49,6 +49,11 @@ impl Rack {
         if self.min_rtt == u32::MAX { None } else { Some(self.min_rtt) }
     }
 
+    /// RACK.reordering_seen.
+    pub(crate) const fn reordering_seen(&self) -> bool {
+        self.reordering
+    }
+
     /// Steps 1 to 3 for one run that was delivered. `echo` tells whether the peer's timestamp echo
     /// shows that it was a copy sent before the last one that arrived.
     pub(crate) fn delivered(&mut self, run: &Delivered, now: Micros, echoes_earlier_copy: bool) {

@@ -38,6 +38,9 @@ impl Working {
         // Third, security: compartments are not implemented (section 3.10.7.4 allows that).
         self.check_syn(turn, arrival, received)?; // fourth
         self.check_acknowledgment(turn, arrival, received)?; // fifth
+        // A guessed acknowledgment must not have moved TS.Recent: all that the peer sends afterwards
+        // would be taken for old.
+        self.take_timestamp(turn.now, arrival.header);
         self.check_urgent(arrival, received); // sixth
         let text = self.take_text(turn, arrival, received); // seventh
         self.check_fin(turn, arrival, received); // eighth
@@ -51,14 +54,13 @@ impl Working {
         arrival: &Arrival<'_>,
     ) -> Result<(), Dropped> {
         let header = arrival.header;
-        if let Err(dropped) = self.check_timestamp(turn.now, header) {
+        if let Err(dropped) = self.check_timestamp(turn, header) {
             if dropped == Dropped::OldTimestamp {
                 self.answer_invalid(turn, arrival);
             }
             return Err(dropped);
         }
         if self.is_acceptable(arrival) {
-            self.take_timestamp(turn.now, header);
             self.timers.heard();
             return Ok(());
         }

@@ -4,6 +4,8 @@
 
 use base::Seq;
 
+use crate::info::Recovering;
+
 /// Why the sender holds back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -34,6 +36,15 @@ pub(crate) struct Recovery {
 impl Recovery {
     pub(crate) const fn new() -> Self {
         Self { kind: Kind::None, point: Seq(0), duplicates: 0, forced: false, tail_probe: None }
+    }
+
+    pub(crate) const fn from(&self) -> Recovering {
+        match self.kind {
+            Kind::None => Recovering::No,
+            Kind::Fast => Recovering::Loss,
+            Kind::Timeout => Recovering::Timeout,
+            Kind::Congested => Recovering::Congestion,
+        }
     }
 
     pub(crate) fn is_under_way(&self) -> bool {

@@ -41,7 +41,7 @@ impl Working {
         let length = end.distance(start) as u32;
         let pipe = self.pipe();
         if pipe > 0 && pipe + length > self.congestion.window() && !self.recovery.forced {
-            self.send.congestion_limited = true;
+            self.note_usage(true);
             return None;
         }
         self.recovery.forced = false;
@@ -93,6 +93,9 @@ impl Working {
         if self.flight.is_empty() {
             if self.send.unsent() == 0 && !self.send.fin_unsent() {
                 return None;
+            }
+            if turn.config.bare_window_probes {
+                return Some(self.outgoing(turn, (start - 1, 0), Flags::NONE, options, true));
             }
             self.send.nxt = start + 1;
             self.flight.push(start + 1, Micros::of(turn.now));

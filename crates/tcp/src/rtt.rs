@@ -3,15 +3,14 @@
 
 use core::time::Duration;
 
+use crate::Config;
+
 /// Before any sample: RFC 6298 section 2.1.
 const RTO_INITIAL_US: u32 = 1_000_000;
 /// After a SYN had to be sent again: RFC 6298 section 5.7.
 const RTO_AFTER_SYN_LOSS_US: u32 = 3_000_000;
 /// RFC 6298 section 2.5 allows a maximum of at least 60 s.
 const RTO_MAX: Duration = Duration::from_secs(60);
-/// The clock's granularity G of RFC 6298 section 2.2.
-const GRANULARITY_US: u32 = 1_000;
-
 /// Whole microseconds.
 const fn micros(span: Duration) -> u64 {
     span.as_secs() * 1_000_000 + span.subsec_micros() as u64
@@ -44,6 +43,11 @@ impl Rtt {
         if self.smoothed == 0 { None } else { Some(self.smoothed) }
     }
 
+    /// RTTVAR in microseconds.
+    pub(crate) const fn variation(&self) -> u32 {
+        self.variation
+    }
+
     /// Takes one sample, in microseconds, of something that was not sent twice (section 3).
     pub(crate) const fn sample(&mut self, rtt: u32) {
         // A round trip within the clock's resolution still is one.
@@ -69,19 +73,22 @@ impl Rtt {
     }
 
     /// The timeout.
-    pub(crate) fn timeout(&self, least: Duration) -> Duration {
-        Duration::from_micros(self.timeout_us(least))
+    pub(crate) fn timeout(&self, config: &Config) -> Duration {
+        Duration::from_micros(self.timeout_us(config))
     }
 
     /// The timeout in microseconds.
-    pub(crate) fn timeout_us(&self, least: Duration) -> u64 {
+    pub(crate) fn timeout_us(&self, config: &Config) -> u64 {
         let base = match self.smoothed {
             0 => u64::from(self.initial),
             smoothed => {
-                u64::from(smoothed) + u64::from(GRANULARITY_US).max(4 * u64::from(self.variation))
+                u64::from(smoothed) + micros(config.rto_margin).max(4 * u64::from(self.variation))
             }
         };
-        (base.max(micros(least)) << self.backoff.min(16)).min(micros(RTO_MAX))
+        let first = self.smoothed == 0 && self.backoff == 0;
+        let slop = if first { 0 } else { micros(config.rto_slop) };
+        let timeout = base.max(micros(config.rto_min)) << self.backoff.min(16);
+        (timeout + slop).min(micros(RTO_MAX))
     }
 
     /// The timer expired: section 5.5.
@@ -111,19 +118,24 @@ impl Rtt {
 #[cfg(test)]
 mod tests {
     use super::{RTO_MAX, Rtt};
+    use crate::Config;
     use core::time::Duration;
 
     const LEAST: Duration = Duration::from_millis(200);
 
+    fn config() -> Config {
+        Config { rto_min: LEAST, ..Config::default() }
+    }
+
     #[test]
     fn rfc_6298_by_numbers() {
         let mut rtt = Rtt::new();
-        assert_eq!(rtt.timeout(LEAST), Duration::from_secs(1), "2.1");
+        assert_eq!(rtt.timeout(&config()), Duration::from_secs(1), "2.1");
         rtt.sample(400_000);
-        assert_eq!(rtt.timeout(LEAST), Duration::from_millis(400 + 4 * 200), "2.2");
+        assert_eq!(rtt.timeout(&config()), Duration::from_millis(400 + 4 * 200), "2.2");
         rtt.sample(480_000);
         assert_eq!(rtt.smoothed(), Some(410_000));
-        assert_eq!(rtt.timeout(LEAST), Duration::from_millis(410 + 4 * (150 + 20)), "2.3");
+        assert_eq!(rtt.timeout(&config()), Duration::from_millis(410 + 4 * (150 + 20)), "2.3");
     }
 
     #[test]
@@ -131,21 +143,21 @@ mod tests {
         let mut rtt = Rtt::new();
         rtt.sample(10_000);
         for expected in [200, 400, 800, 1_600] {
-            assert_eq!(rtt.timeout(LEAST), Duration::from_millis(expected));
+            assert_eq!(rtt.timeout(&config()), Duration::from_millis(expected));
             rtt.back_off();
         }
         for _ in 0..250 {
             rtt.back_off();
         }
-        assert_eq!(rtt.timeout(LEAST), RTO_MAX);
+        assert_eq!(rtt.timeout(&config()), RTO_MAX);
         rtt.sample(10_000);
-        assert_eq!(rtt.timeout(LEAST), LEAST);
+        assert_eq!(rtt.timeout(&config()), LEAST);
     }
 
     #[test]
     fn a_remembered_time_gives_way_to_the_first_sample() {
         let mut rtt = Rtt::remembered(262_144);
-        assert!(rtt.timeout(LEAST) > Duration::from_millis(262));
+        assert!(rtt.timeout(&config()) > Duration::from_millis(262));
         rtt.sample(2_000);
         assert_eq!(rtt.smoothed(), Some(2_000));
     }

@@ -48,13 +48,31 @@ pub(crate) struct SendSide {
     pub(crate) probe: Probe,
     /// SND.UP, while urgent data is unacknowledged.
     pub(crate) urgent: Option<Seq>,
-    /// Whether the congestion window, not the peer's or a lack of data, stopped the sender.
-    pub(crate) congestion_limited: bool,
+    /// How much of the congestion window is used.
+    pub(crate) usage: Usage,
     /// When data was sent last.
     pub(crate) last_sent: Instant,
     /// Since when the peer owes an acknowledgment: when SND.UNA moved last, when something was put
     /// in flight after a pause, or when a closed window was first probed without an answer.
     pub(crate) progress: Instant,
+}
+
+/// How far the sender uses its congestion window, over one window of data: the window grows only
+/// with what is used of it (RFC 9438 section 4.2, RFC 7661 section 4.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Whether the congestion window, not the peer's or a lack of data, stopped the sender.
+    pub(crate) limited: bool,
+    /// Most bytes that were in flight.
+    pub(crate) peak: u32,
+    /// SND.NXT then: until it is acknowledged this holds.
+    until: Seq,
+}
+
+impl Usage {
+    const fn new(iss: Seq) -> Self {
+        Self { limited: false, peak: 0, until: iss }
+    }
 }
 
 impl SendSide {
@@ -76,7 +94,7 @@ impl SendSide {
             probe_unanswered: false,
             probe: Probe::None,
             urgent: None,
-            congestion_limited: false,
+            usage: Usage::new(iss),
             last_sent: now,
             progress: now,
         }
@@ -243,7 +261,6 @@ impl Working {
 
     /// New data, and the FIN after it.
     fn send_new(&mut self, turn: &Turn<'_>) -> Option<Outgoing> {
-        self.send.congestion_limited = false;
         if self.send.unsent() == 0 && !self.send.fin_unsent() {
             return None;
         }
@@ -263,6 +280,7 @@ impl Working {
         self.send.nxt = start + length + u32::from(fin);
         self.flight.push(self.send.nxt, Micros::of(turn.now));
         self.send.last_sent = turn.now;
+        self.receive.answered(turn.now, turn.config.ack_delay);
         if self.send.probe == Probe::Override || self.send.probe == Probe::Tail {
             self.note_tail_probe(false);
         }
@@ -271,6 +289,7 @@ impl Working {
         //# last buffered segment (i.e., when there is no more queued data to be sent) (MUST-61).
         let flags = Flags::NONE.with_if(fin, Flags::FIN).with_if(last && length > 0, Flags::PSH);
         let outgoing = self.outgoing(turn, (start, length), flags, options, false);
+        self.note_usage(self.pipe() >= self.congestion.window());
         self.timers.persist = Instant::NEVER;
         self.schedule_tail_probe(turn);
         Some(outgoing)
@@ -295,7 +314,7 @@ impl Working {
             return Some(length);
         }
         if pipe > 0 && pipe + length > self.congestion.window() {
-            self.send.congestion_limited = true;
+            self.note_usage(true);
             return None;
         }
         // RFC 9293 section 3.8.6.2.1, with all data counting as pushed.
@@ -320,10 +339,21 @@ impl Working {
         (full || all || half).then_some(length)
     }
 
+    /// Remembers how much of the congestion window is used.
+    pub(crate) fn note_usage(&mut self, limited: bool) {
+        let in_flight = self.send.nxt.distance(self.send.una) as u32;
+        let usage = &mut self.send.usage;
+        let more = !usage.limited && in_flight > usage.peak;
+        if limited || more || usage.until.at_or_before(self.send.una) {
+            *usage = Usage { limited, peak: in_flight, until: self.send.nxt };
+        }
+    }
+
     /// RFC 5681 section 4.1: after a pause of more than one RTO the window starts anew.
     fn restart_after_idle(&mut self, turn: &Turn<'_>) {
-        let timeout = self.rtt.timeout_us(turn.config.rto_min);
-        if self.flight.is_empty() && turn.now > after_us(self.send.last_sent, timeout) {
+        let timeout = self.rtt.timeout_us(turn.config);
+        let restarts = turn.config.restart_after_idle && self.flight.is_empty();
+        if restarts && turn.now > after_us(self.send.last_sent, timeout) {
             self.congestion.restart_after_idle();
         }
     }

@@ -56,6 +56,12 @@ impl Working {
         received: &mut Received,
     ) {
         let filled = !self.held.is_empty();
+        if let Some(first) = self.held.as_slice().first()
+            && first.start.before(end)
+        {
+            // A part of it was kept already (RFC 2883 section 4).
+            self.reports.duplicated(first.start, first.end.min(end));
+        }
         let next = self.held.advance(end);
         let held = next.distance(end) as u32;
         received.payload = Payload::InOrder { skip, length, held };
@@ -71,7 +77,8 @@ impl Working {
             // The peer is still sending: it has all the time it needs.
             self.timers.idle = turn.now + turn.config.fin_wait_2;
         }
-        self.receive.acknowledge_soon(length + held, turn.now, turn.config.ack_delay);
+        let pause = self.timeout(turn);
+        self.receive.acknowledge_soon(length + held, turn, pause);
     }
 
     fn take_ahead(

@@ -72,8 +72,11 @@ impl TimeWait {
             return if exact { Late::Over } else { Late::Ignore };
         }
         if !header.flags.any(Flags::FIN) && arrival.length == 0 {
-            // An acknowledgment of ours: to answer it would start a war of acknowledgments.
-            return Late::Ignore;
+            // One that comes next acknowledges ours: to answer it would start a war of
+            // acknowledgments. Any other shows that the peer is somewhere else.
+            let expected = header.sequence == self.receive_next;
+            let answers = !expected && turn.challenges.allow(turn.now);
+            return if answers { self.acknowledge(turn) } else { Late::Ignore };
         }
         //= specs/rfc9293.txt#section-3.10.7.4
         //# The only thing that can arrive in this state is a

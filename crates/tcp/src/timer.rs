@@ -100,13 +100,13 @@ impl Working {
         }
         if expired(&mut self.timers.tail_probe, now) {
             self.send.probe = Probe::Tail;
-            self.timers.retransmission = now + self.timeout(turn);
+            self.timers.retransmission = self.retransmission_at(turn);
         }
         if expired(&mut self.timers.retransmission, now) {
             events.add(self.retransmission_expired(turn));
         }
         if expired(&mut self.timers.persist, now) {
-            self.persist_expired();
+            events.add(self.persist_expired(turn));
         }
         if expired(&mut self.timers.idle, now) {
             events.add(self.idle_expired(turn));
@@ -116,7 +116,7 @@ impl Working {
 
     /// The retransmission timeout now.
     pub(crate) fn timeout(&self, turn: &Turn<'_>) -> Duration {
-        self.rtt.timeout(turn.config.rto_min)
+        self.rtt.timeout(turn.config)
     }
 
     /// Makes the timers fit what is in flight, after anything that may have changed it.
@@ -130,8 +130,7 @@ impl Working {
             self.timers.persist = Instant::NEVER;
             if self.timers.retransmission == Instant::NEVER {
                 // RFC 6298 section 5.1.
-                let timeout = self.rtt.timeout_us(turn.config.rto_min);
-                self.timers.retransmission = after_us(turn.now, timeout);
+                self.timers.retransmission = self.retransmission_at(turn);
             }
         }
     }
@@ -153,14 +152,17 @@ impl Working {
             //# between successive probes (SHLD-30).
             let wait = if self.send.window == 0 { self.timeout(turn) } else { Self::OVERRIDE };
             self.timers.persist = turn.now + wait;
-            self.send.progress = turn.now;
+            if !self.send.probe_unanswered {
+                self.send.progress = turn.now;
+            }
         }
     }
 
     /// Starts the tail loss probe timer: RFC 8985 section 7.2.
     pub(crate) fn schedule_tail_probe(&mut self, turn: &Turn<'_>) {
         self.timers.tail_probe = Instant::NEVER;
-        let applies = self.sack
+        let applies = turn.config.tail_loss_probes
+            && self.sack
             && !self.flight.is_empty()
             && !self.recovery.is_under_way()
             && self.recovery.tail_probe.is_none()
@@ -176,9 +178,9 @@ impl Working {
         if self.flight.pipe() <= u32::from(self.send.mss) {
             wait += WORST_DELAYED_ACK_US;
         }
-        if wait < self.rtt.timeout_us(turn.config.rto_min) {
-            self.timers.tail_probe = after_us(turn.now, wait);
-        }
+        // Not later than the retransmission timer would expire: a probe first, then.
+        let wait = wait.min(self.rtt.timeout_us(turn.config));
+        self.timers.tail_probe = after_us(turn.now, wait);
     }
 
     /// A tail loss probe goes out: RFC 8985 section 7.3.
@@ -205,7 +207,7 @@ impl Working {
         //# The following procedure MUST be used to handle excessive retransmissions of data
         //# segments (MUST-20)
         let limit = if opening { turn.config.syn_timeout } else { turn.config.user_timeout };
-        if turn.now - self.send.progress >= limit {
+        if self.is_given_up(turn, limit) {
             return self.time_out();
         }
         self.rtt.back_off();
@@ -225,20 +227,39 @@ impl Working {
         }
         self.timers.tail_probe = Instant::NEVER;
         self.timers.reorder = Instant::NEVER;
-        self.timers.retransmission = turn.now + self.timeout(turn);
+        self.timers.retransmission = self.retransmission_at(turn);
         Events::default()
     }
 
     /// Nothing is in flight, and something waits for a window. What is sent now is in flight, so
     /// what follows is the retransmission timer's business.
-    const fn persist_expired(&mut self) {
+    fn persist_expired(&mut self, turn: &Turn<'_>) -> Events {
         if self.send.window > 0 {
             self.send.probe = Probe::Override;
         } else {
+            if self.send.probe_unanswered && self.is_given_up(turn, turn.config.user_timeout) {
+                return self.time_out();
+            }
             self.rtt.back_off();
             self.send.probe_unanswered = true;
             self.send.probe = Probe::Window;
         }
+        Events::default()
+    }
+
+    /// Whether the peer has owed an acknowledgment for `limit`.
+    fn is_given_up(&self, turn: &Turn<'_>, limit: Duration) -> bool {
+        turn.now - self.send.progress >= limit
+    }
+
+    /// When the retransmission timer expires that is started now: not after the time at which the
+    /// connection is given up, so that it is given up then.
+    fn retransmission_at(&self, turn: &Turn<'_>) -> Instant {
+        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let limit = if opening { turn.config.syn_timeout } else { turn.config.user_timeout };
+        let given_up = (self.send.progress + limit).max(turn.now);
+        let expires = after_us(turn.now, self.rtt.timeout_us(turn.config));
+        if self.send.window == 0 && !opening { expires } else { expires.min(given_up) }
     }
 
     fn idle_expired(&mut self, turn: &Turn<'_>) -> Events {

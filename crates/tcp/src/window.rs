@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use base::{Instant, Seq};
 
+use crate::Turn;
 use crate::config::Config;
 
 /// The receiver's variables.
@@ -28,6 +29,10 @@ pub(crate) struct ReceiveSide {
     largest: u32,
     /// Bytes that arrived since the last acknowledgment.
     unacknowledged: u32,
+    /// Segments that are still acknowledged at once.
+    quick_acks: u8,
+    /// When text arrived last.
+    heard: Option<Instant>,
     /// An acknowledgment is to go out with the next segment at the latest by the timer.
     pub(crate) ack_at: Option<Instant>,
     /// An acknowledgment is to go out now.
@@ -50,6 +55,8 @@ impl ReceiveSide {
             last_ack: Seq(0),
             largest: 0,
             unacknowledged: 0,
+            quick_acks: 0,
+            heard: None,
             ack_at: None,
             ack_now: false,
             fin: None,
@@ -61,6 +68,7 @@ impl ReceiveSide {
     pub(crate) fn start(&mut self, next: Seq, config: &Config) {
         self.nxt = next;
         self.last_ack = next;
+        self.quick_acks = config.quick_acks;
         // A SYN's window is never scaled (RFC 7323 section 2.2).
         self.edge = next + config.receive_window.min(0xffff);
     }
@@ -89,8 +97,17 @@ impl ReceiveSide {
     }
 
     /// Payload of one segment has arrived in order: acknowledge every second full-sized segment at
-    /// once and anything else soon.
-    pub(crate) fn acknowledge_soon(&mut self, length: u32, now: Instant, delay: Duration) {
+    /// once, as well as the first ones and those after a `pause`, and anything else soon.
+    pub(crate) fn acknowledge_soon(&mut self, length: u32, turn: &Turn<'_>, pause: Duration) {
+        let (now, config) = (turn.now, turn.config);
+        let paused = self.heard.replace(now).is_some_and(|heard| now - heard > pause);
+        if paused && config.quick_acks > 0 {
+            self.quick_acks = config.quick_acks;
+        }
+        if self.quick_acks > 0 {
+            self.quick_acks -= 1;
+            self.ack_now = true;
+        }
         self.largest = self.largest.max(length);
         self.unacknowledged = self.unacknowledged.saturating_add(length);
         //= specs/rfc9293.txt#section-3.8.6.3
@@ -104,8 +121,15 @@ impl ReceiveSide {
         //# A TCP endpoint SHOULD implement a delayed ACK (SHLD-18), but an ACK
         //# should not be excessively delayed; in particular, the delay MUST be
         //# less than 0.5 seconds (MUST-40).
-        let delay = delay.min(ACK_DELAY_MAX);
+        let delay = config.ack_delay.min(ACK_DELAY_MAX);
         self.ack_at.get_or_insert(now + delay);
+    }
+
+    /// The application sent something: if that is an answer, acknowledgments can go with such.
+    pub(crate) fn answered(&mut self, now: Instant, delay: Duration) {
+        if self.quick_acks > 0 && self.heard.is_some_and(|heard| now - heard < delay) {
+            self.quick_acks = 0;
+        }
     }
 
     /// The application took `length` bytes. Tells the peer when that opens the window by much.
@@ -140,8 +164,11 @@ impl ReceiveSide {
         self.ack_at = None;
         self.unacknowledged = 0;
         self.last_ack = self.nxt;
-        if self.opens(config) {
-            self.edge = self.target(config);
+        // What is offered now is told in full, too, while that is much: only a small window can
+        // become a silly one.
+        let wide = self.window() >= config.receive_window / 2;
+        if wide || self.opens(config) {
+            self.edge = self.edge.max(self.target(config));
         }
         // Rounded down the edge would move left, so what is left of a unit counts as one.
         let unit = 1u32 << self.shift;

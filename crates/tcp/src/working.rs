@@ -202,7 +202,7 @@ impl Working {
     pub fn may_sleep(&self, config: &Config, now: Instant) -> bool {
         self.is_quiet()
             && (!self.congestion.is_above_initial()
-                || now >= after_us(self.send.last_sent, self.rtt.timeout_us(config.rto_min)))
+                || now >= after_us(self.send.last_sent, self.rtt.timeout_us(config)))
     }
 
     /// What to remember of a quiet connection. The block can be given back then.
@@ -233,6 +233,11 @@ impl Working {
     pub fn time_wait(&self, turn: &Turn<'_>) -> TimeWait {
         debug_assert!(self.state == State::TimeWait);
         TimeWait::new(self, turn)
+    }
+
+    /// Goes on with another congestion control, which `Config::congestion` has to name from now on.
+    pub const fn set_algorithm(&mut self, algorithm: crate::Algorithm) {
+        self.congestion.set_algorithm(algorithm);
     }
 
     /// The state.

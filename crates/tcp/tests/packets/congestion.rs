@@ -180,3 +180,30 @@ fn congestion_avoidance_adds_one_segment_a_round_trip() {
         script.inject(ack(1, end).win(60_000));
     }
 }
+
+/// Half of the window in flight was once enough for it to grow, looked at when most of it had been
+/// acknowledged already.
+#[test]
+fn a_window_of_which_nine_tenths_were_used_grows_to_twice_that() {
+    let mut script = Script::established();
+    script.write(9_000);
+    script.take_all();
+    script.wait(ms(10));
+    for end in [2_001, 4_001, 6_001, 8_001, 9_001] {
+        script.inject(ack(1, end).win(60_000));
+    }
+    script.write(50_000);
+    assert_eq!(script.take_all(), 18);
+}
+
+#[test]
+fn what_is_sacked_lets_the_window_grow_only_once_it_is_acknowledged() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 3_001)]));
+    let info = script.working.info(&script.config);
+    assert_eq!(info.congestion_window, 10_000);
+    assert_eq!((info.sacked, info.in_flight), (2_000, 10_000));
+}

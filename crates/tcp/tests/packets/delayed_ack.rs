@@ -125,3 +125,34 @@ fn a_delayed_acknowledgment_can_be_called_for() {
     script.expect(ack(1, 101));
     assert!(script.working.is_quiet());
 }
+
+#[test]
+fn the_first_segments_are_acknowledged_at_once_when_that_is_wanted() {
+    let quick = |config: &mut tcp::Config| config.quick_acks = 2;
+    let mut script = Script::established_with(quick, syn().mss(1_000).sack_ok());
+    for start in [1, 101] {
+        script.inject(data(start, 100, 1));
+        script.expect(ack(1, start + 100));
+    }
+    script.inject(data(201, 100, 1));
+    script.expect_after(ms(40), ack(1, 301));
+    // After a pause the peer is in slow start again.
+    script.wait(ms(5_000));
+    script.inject(data(301, 100, 1));
+    script.expect(ack(1, 401));
+    // An answer shows that acknowledgments go with answers here.
+    script.write(100);
+    script.expect(data(1, 100, 401).psh());
+    script.wait(ms(10));
+    script.inject(data(401, 100, 101));
+    script.expect_after(ms(40), ack(101, 501));
+}
+
+#[test]
+fn a_wide_window_is_told_in_full() {
+    let scaled = |config: &mut tcp::Config| config.receive_window = 65_700;
+    let mut script = Script::established_with(scaled, syn().mss(1_460).sack_ok().scale(6));
+    script.inject(data(1, 100, 1));
+    // On the SYN-ACK it was 65,535; the difference is less than a segment.
+    script.expect_after(ms(40), ack(1, 101).win(32_850));
+}

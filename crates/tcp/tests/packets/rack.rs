@@ -166,3 +166,18 @@ fn two_blocks_that_lie_apart_report_no_duplicate() {
     script.expect_after(Duration::from_micros(2_500), data(1, 1_000, 1));
     script.expect(data(2_001, 1_000, 1));
 }
+
+/// A probe that would have come after the timeout was once not sent at all.
+#[test]
+fn the_tail_is_probed_when_the_timeout_would_come_first() {
+    let mut script = Script::established();
+    script.write(1_000);
+    script.take_one();
+    // Two round trips and a delayed acknowledgment are 220 ms, the timeout 200.
+    script.expect_after(ms(200), data(1, 1_000, 1).psh());
+    script.wait(ms(10));
+    // A timeout would have left a window of one segment.
+    script.inject(ack(1, 1_001).win(60_000));
+    script.write(20_000);
+    assert_eq!(script.take_all(), 10);
+}

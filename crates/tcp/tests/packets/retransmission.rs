@@ -300,3 +300,15 @@ fn duplicates_after_a_timeout_do_not_bring_the_same_segment_back() {
         script.expect_nothing();
     }
 }
+
+#[test]
+fn the_user_timeout_ends_the_connection_when_it_has_passed() {
+    let impatient = |config: &mut tcp::Config| config.user_timeout = ms(1_000);
+    let mut script = Script::established_with(impatient, crate::segment::syn().mss(1_000));
+    script.write(1_000);
+    script.take_one();
+    script.wait(ms(990));
+    script.expect_no_event();
+    script.wait(ms(20));
+    script.expect_event(tcp::Events::TIMED_OUT);
+}

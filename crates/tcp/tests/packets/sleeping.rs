@@ -63,7 +63,8 @@ fn a_window_learnt_small_is_not_forgotten() {
     let mut script = Script::established();
     script.write(1_000);
     script.take_one();
-    script.wait(ms(250));
+    // A tail loss probe, then the timeout.
+    script.wait(ms(450));
     script.take_all();
     script.inject(ack(1, 1_001).win(60_000));
     script.nap(ms(10_000));

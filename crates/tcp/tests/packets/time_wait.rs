@@ -90,7 +90,7 @@ fn a_new_connection_is_let_in_when_its_syn_is_newer() {
     waiting.expect_ack(&syn().at(2));
     let after = OUR_ISS + 2 + 0x1_0000;
     assert_eq!(waiting.inject(&syn().at(3)), Late::Reopen { after });
-    assert_eq!(waiting.inject(&syn().at(3).with(Flags::ACK)), Late::Ignore);
+    waiting.expect_ack(&syn().at(3).with(Flags::ACK));
 }
 
 #[test]
@@ -129,4 +129,12 @@ fn timestamps_go_on_in_time_wait() {
     };
     let stamps = outgoing.header.options.timestamps.expect("a timestamp");
     assert_eq!((stamps.value, stamps.echo), (waiting.script.now.as_millis() as u32, clock));
+}
+
+#[test]
+fn an_acknowledgment_that_does_not_come_next_is_answered() {
+    let mut waiting = Waiting::after(Script::established());
+    waiting.expect_ack(&ack(1, 2));
+    waiting.expect_ack(&ack(100, 2));
+    waiting.expect_ack(&ack(0x2_0000, 2));
 }

@@ -217,3 +217,23 @@ fn probes_that_are_answered_keep_an_impatient_connection() {
     script.wait(ms(200_000));
     script.expect_event(Events::TIMED_OUT);
 }
+
+#[test]
+fn bare_probes_ask_about_a_byte_that_the_peer_has() {
+    let bare = |config: &mut tcp::Config| {
+        config.bare_window_probes = true;
+        config.user_timeout = ms(3_000);
+    };
+    let mut script = Script::established_with(bare, crate::segment::syn().mss(1_000).sack_ok());
+    script.inject(ack(1, 1).win(0));
+    script.write(5_000);
+    script.expect_after(ms(200), ack(0, 1));
+    script.expect_after(ms(400), ack(0, 1));
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(0));
+    script.expect_after(ms(790), ack(0, 1));
+    script.expect_no_event();
+    script.wait(ms(8_000));
+    script.take_all();
+    script.expect_event(Events::TIMED_OUT);
+}
