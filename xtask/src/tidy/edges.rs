@@ -35,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // Not part of what users build.
+    ("packetdrill", &["base", "tcp", "wire"]),
     ("tests", &[]),
     ("xtask", &["tests"]),
 ];
