@@ -134,3 +134,22 @@ impl Rack {
 fn sent_after((sent, end): (Micros, Seq), (other_sent, other_end): (Micros, Seq)) -> bool {
     sent.is_after(other_sent) || sent == other_sent && other_end.before(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PERSIST_RECOVERIES, Rack};
+
+    /// RFC 8985 section 6.2 step 4.
+    #[test]
+    fn a_wider_reordering_window_lasts_sixteen_recoveries() {
+        let mut rack = Rack { min_rtt: 8_000, ..Rack::new() };
+        assert_eq!(rack.reordering_window(false, None), 2_000);
+        rack.duplicate_seen();
+        for _ in 0..PERSIST_RECOVERIES {
+            assert_eq!(rack.reordering_window(false, None), 4_000);
+            rack.recovered();
+        }
+        assert_eq!(rack.reordering_window(false, None), 2_000);
+        assert_eq!(PERSIST_RECOVERIES, 16);
+    }
+}

@@ -89,3 +89,30 @@ impl Recovery {
         repaired
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Recovery;
+    use base::Seq;
+
+    #[test]
+    fn a_recovery_ends_with_the_flight_it_began_in() {
+        let mut recovery = Recovery::new();
+        recovery.lost(Seq(100));
+        recovery.duplicates = 5;
+        assert!(recovery.is_fast() && recovery.forced && !recovery.may_grow());
+        assert!(!recovery.acknowledged(Seq(99)) && recovery.is_fast());
+        assert!(recovery.acknowledged(Seq(100)) && !recovery.is_under_way());
+        assert_eq!((recovery.duplicates, recovery.forced), (0, false));
+        assert!(!recovery.acknowledged(Seq(200)), "there was none");
+    }
+
+    #[test]
+    fn after_a_timeout_the_window_may_grow_and_nothing_counts_as_repaired() {
+        let mut recovery = Recovery::new();
+        recovery.lost(Seq(100));
+        recovery.timed_out(Seq(200));
+        assert!(recovery.is_repairing() && recovery.may_grow() && !recovery.forced);
+        assert!(!recovery.acknowledged(Seq(200)) && !recovery.is_under_way());
+    }
+}

@@ -122,3 +122,16 @@ fn what_was_held_can_be_given_up() {
     assert_eq!(script.last.payload, Payload::InOrder { skip: 0, length: 1_000, held: 0 });
     script.expect(ack(1, 1_001).sack(&[(2_001, 2_101)]));
 }
+
+#[test]
+fn a_segment_that_covers_more_than_the_window_fills_it() {
+    let mut script = Script::established_with(
+        |config| config.receive_window = 3_000,
+        crate::segment::syn().mss(1_000).sack_ok(),
+    );
+    script.inject(data(1, 1_000, 1));
+    script.take_all();
+    script.inject(data(501, 5_000, 1));
+    assert_eq!(script.last.payload, Payload::InOrder { skip: 500, length: 2_000, held: 0 });
+    script.expect(ack(1, 3_001));
+}

@@ -181,3 +181,17 @@ fn the_tail_is_probed_when_the_timeout_would_come_first() {
     script.write(20_000);
     assert_eq!(script.take_all(), 10);
 }
+
+#[test]
+fn an_original_that_arrives_just_after_its_copy_was_sent_proves_no_loss() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 4_001)]));
+    script.expect(data(1, 1_000, 1));
+    script.wait(ms(1));
+    // Section 6.2 step 2: one millisecond is no round trip, so what was sent with it is not late.
+    script.inject(ack(1, 4_001).win(60_000));
+    script.expect_nothing();
+}
