@@ -238,6 +238,9 @@ unsafe fn receive(
     length: size_t,
     flags: c_int,
 ) -> ssize_t {
+    if into.is_null() && length > 0 && flags & libc::MSG_TRUNC == 0 {
+        return count(Err(libc::EFAULT));
+    }
     // SAFETY: the caller's promise.
     let (shared, into) = unsafe { (shared(user), output(into, length)) };
     if !shared.owns(fd) {
@@ -313,6 +316,9 @@ unsafe fn transmit(
     length: size_t,
     flags: c_int,
 ) -> ssize_t {
+    if from.is_null() && length > 0 {
+        return count(Err(libc::EFAULT));
+    }
     // SAFETY: the caller's promise.
     let (shared, bytes) = unsafe { (shared(user), input(from, length)) };
     if !shared.owns(fd) {

@@ -14,6 +14,9 @@ const TCP_NOTSENT_LOWAT: i32 = 25;
 const TCP_CC_INFO: i32 = 26;
 const TCP_INQ: i32 = 36;
 const IP_MTU: i32 = 14;
+/// SO_MEMINFO, and how many numbers it gives: packetdrill asks for it with every assertion.
+const SO_MEMINFO: i32 = 55;
+const MEMINFO_NUMBERS: usize = 9;
 /// Least buffers that Linux lets one set.
 const SEND_BUFFER_MIN: u32 = 4_608;
 const RECEIVE_BUFFER_MIN: u32 = 2_304;
@@ -231,6 +234,7 @@ impl World {
                 let (on, length) = (options.linger.is_some(), options.linger.unwrap_or(0));
                 return Ok([i32::from(on).to_ne_bytes(), length.to_ne_bytes()].concat());
             }
+            SO_MEMINFO => return self.memory_info(fd),
             libc::SO_RCVTIMEO => return Ok(timeval(options.receive_timeout)),
             libc::SO_SNDTIMEO => return Ok(timeval(options.send_timeout)),
             libc::SO_ERROR => {
@@ -240,6 +244,19 @@ impl World {
             _ => return refused(),
         };
         Ok(value.to_ne_bytes().to_vec())
+    }
+
+    /// What Linux counts for a socket: bytes received, room for them, bytes being sent, room for
+    /// them, and bytes queued for sending at the sixth place.
+    fn memory_info(&mut self, fd: i32) -> Outcome<Vec<u8>> {
+        let mut numbers = [0_u32; MEMINFO_NUMBERS];
+        let options = self.options(fd)?;
+        (numbers[1], numbers[3]) = (options.receive_buffer, options.send_buffer);
+        if let Some((connection, _)) = self.connection(fd)? {
+            numbers[0] = connection.input.len() as u32;
+            numbers[5] = connection.output.len() as u32;
+        }
+        Ok(numbers.map(u32::to_ne_bytes).concat())
     }
 
     fn get_tcp_option(&mut self, fd: i32, name: i32) -> Outcome<Vec<u8>> {

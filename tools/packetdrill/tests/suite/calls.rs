@@ -263,6 +263,15 @@ impl Caller {
             )
         };
         assert_eq!((result, length), (0, 280), "TCP_INFO comes in full length");
+        // packetdrill asks for these two with it, and gives up when they fail.
+        for (level, name, wanted) in [(libc::SOL_TCP, 26, 0), (libc::SOL_SOCKET, 55, 36)] {
+            let (mut more, mut length) = ([0_u8; 64], 64_u32);
+            let into = more.as_mut_ptr().cast();
+            // SAFETY: as above.
+            let result =
+                unsafe { crore_packetdrill::getsockopt(fd, level, name, into, &raw mut length) };
+            assert_eq!((result, length), (0, wanted), "option {name}");
+        }
         value
     }
 
