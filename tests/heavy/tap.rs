@@ -195,6 +195,52 @@ fn what_is_sent_up_comes_back_whole() -> Outcome {
     Ok(server.wait()?)
 }
 
+/// The kinds of the blocks of a pcapng file and their bodies, read by their lengths alone.
+fn blocks(mut capture: &[u8]) -> Vec<(u32, &[u8])> {
+    let mut blocks = Vec::new();
+    while let Some((head, _)) = capture.split_first_chunk::<8>() {
+        let [a, b, c, d, e, f, g, h] = *head;
+        let length = u32::from_le_bytes([e, f, g, h]) as usize;
+        let (block, rest) = capture.split_at(length);
+        assert_eq!(block[length - 4..], head[4..], "a block begins and ends with its length");
+        blocks.push((u32::from_le_bytes([a, b, c, d]), &block[8..length - 4]));
+        capture = rest;
+    }
+    blocks
+}
+
+#[test]
+#[ignore = "needs root, iproute2 and curl: cargo xtask heavy"]
+fn a_capture_has_what_passed_and_keeps_to_its_size() -> Outcome {
+    let tree = tree()?;
+    let host = Host::new(Made::ByCrore)?;
+    let file = tree.root().join("a.pcapng");
+    let flags = ["--pcap", &file.to_string_lossy(), "--pcap-bytes", "4MiB", "--pcap-port", "80"];
+    let mut crore = host.serve(tree.root(), &flags)?;
+    host.run(&format!("curl -sS --max-time 60 -o /dev/null http://{STACK}/large"))?;
+    crore.signal(Signal::TERM)?;
+    assert!(crore.wait(PATIENCE)?.success(), "{}", crore.printed()?);
+    let mut second = file.clone().into_os_string();
+    second.push(".1");
+    let mut seen = 0;
+    for file in [file.into_os_string(), second] {
+        let capture = std::fs::read(&file)?;
+        assert!(capture.len() <= 4 << 20, "{file:?} has {} bytes", capture.len());
+        let blocks = blocks(&capture);
+        // A section, two shards, and packets.
+        let kinds: Vec<u32> = blocks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds[..3], [0x0a0d_0d0a, 1, 1], "{file:?}");
+        assert!(kinds[3..].iter().all(|kind| *kind == 6));
+        // Each is of TCP over IPv4 or IPv6: the type is 12 bytes into the frame.
+        for (_, packet) in &blocks[3..] {
+            assert!(matches!(packet[20 + 12..20 + 14], [0x08, 0x00] | [0x86, 0xdd]));
+        }
+        seen += blocks.len() - 3;
+    }
+    assert!(seen > 1000, "{seen} packets");
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask heavy"]
 fn what_is_wrong_with_a_device_is_said() -> Outcome {

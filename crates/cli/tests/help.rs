@@ -11,12 +11,16 @@ fn text(arguments: &[&str]) -> String {
 }
 
 /// Each flag of `crore serve`, and whether it is a setting, so has a variable.
-const FLAGS: [(&str, bool); 28] = [
+const FLAGS: [(&str, bool); 32] = [
     ("--listen", true),
     ("--admin", true),
     ("--net", true),
     ("--address", true),
     ("--gateway", true),
+    ("--pcap", true),
+    ("--pcap-bytes", true),
+    ("--pcap-host", true),
+    ("--pcap-port", true),
     ("--shards", true),
     ("--max-connections", true),
     ("--max-connections-per-client", true),

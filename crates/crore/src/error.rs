@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use sock::{ListenError, SetupError};
 
@@ -30,6 +31,13 @@ pub enum Error {
     Setup(SetupError),
     /// crore's own stack cannot be put on the link.
     Link(LinkError),
+    /// A file for a capture cannot be made.
+    Capture {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The operating system refused a thread, a descriptor or a signal handler.
     System {
         /// What was refused.
@@ -73,6 +81,11 @@ impl fmt::Display for Error {
             ),
             Self::Setup(error) => error.fmt(f),
             Self::Link(error) => error.fmt(f),
+            Self::Capture { file, error } => write!(
+                f,
+                "frames cannot be kept in {}: {error}; name a file that can be written",
+                file.display()
+            ),
             Self::System { what, error } => write!(f, "the system refused {what}: {error}"),
             Self::Engine { shard, message } => write!(f, "shard {shard} stopped: {message}"),
             Self::Panicked { shard, message } => write!(

@@ -266,6 +266,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod capture;
 mod client;
 mod context;
 mod error;
@@ -285,6 +286,7 @@ pub use app::{
     NoRoom, Origin, Out, Peer, Prepared, Refusal, Remote, Role, ShortSource, Source, Step, Wake,
 };
 pub use base::{ConnId, Instant, Limits};
+pub use capture::Capture;
 pub use client::Client;
 pub use context::ShardContext;
 pub use error::Error;

@@ -60,6 +60,8 @@ pub enum LinkError {
     /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
     /// or it is a Unix socket.
     Listen(Address),
+    /// A capture was asked for where the kernel's stack is.
+    NothingToCapture,
     /// Sockets that were handed over belong to the kernel's stack.
     Inherited,
     /// The system refused descriptors or random numbers.
@@ -311,6 +313,9 @@ impl fmt::Display for LinkError {
                 f,
                 "{address} is none of the stack's own addresses; 0.0.0.0 and [::] stand for all \
                  of them"
+            ),
+            Self::NothingToCapture => f.write_str(
+                "frames can be kept only where crore's own stack is; tcpdump shows the kernel's",
             ),
             Self::Inherited => f.write_str(
                 "sockets handed over in LISTEN_FDS are the kernel's, and cannot be served by \

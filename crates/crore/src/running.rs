@@ -15,6 +15,7 @@ use sock::LocalAddress;
 use stack::Vitals;
 
 use crate::Error;
+use crate::capture::Writer;
 use crate::start::Ready;
 
 /// A server that serves. Dropping it shuts it down.
@@ -26,6 +27,8 @@ pub struct Running {
     limits: Limits,
     control: Control,
     shards: Vec<ShardThread>,
+    /// Writes what the shards record, until they have ended.
+    writer: Option<Writer>,
 }
 
 /// One shard of a running server.
@@ -52,7 +55,11 @@ impl Running {
         wakes: Wakes,
     ) -> Self {
         let control = Control { wakes, draining: Arc::default() };
-        Self { addresses, engine, why, limits, control, shards: Vec::new() }
+        Self { addresses, engine, why, limits, control, shards: Vec::new(), writer: None }
+    }
+
+    pub(crate) fn keep(&mut self, writer: Writer) {
+        self.writer = Some(writer);
     }
 
     pub(crate) fn add(&mut self, shard: ShardThread) {

@@ -11,7 +11,9 @@ use sock::{Alarm, Kind, ListenOptions, Listener, LocalAddress};
 
 use crate::native::Link;
 use crate::start::{self, Ways};
-use crate::{Address, Error, LinkError, Net, Running, ShardContext, limits, signals};
+use crate::{
+    Address, Capture, Error, LinkError, Net, Running, ShardContext, capture, limits, signals,
+};
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(30);
@@ -49,6 +51,7 @@ pub struct Server {
     /// Descriptors that the handlers want for themselves.
     reserved: u32,
     limits: Limits,
+    capture: Option<Capture>,
 }
 
 /// One thing to listen on.
@@ -157,13 +160,19 @@ impl Server {
         self
     }
 
+    /// Keeps what passes the link of our own stack in files, from the start on.
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.capture = Some(capture);
+        self
+    }
+
     /// Takes the addresses, and does not accept anything yet. Between this and [`Bound::start`] a
     /// program can give up the privileges it needed for its ports; a change that applies to a
     /// thread and those it starts reaches all shards. See also [`Bound::decide`].
     ///
     /// # Errors
     /// [`Error::Address`], [`Error::NoAddress`], [`Error::Descriptors`], [`Error::Listen`],
-    /// [`Error::Inherited`], [`Error::Link`], [`Error::System`].
+    /// [`Error::Inherited`], [`Error::Link`], [`Error::Capture`], [`Error::System`].
     pub fn bind(self) -> Result<Bound, Error> {
         if self.sockets.is_empty() {
             return Err(Error::NoAddress);
@@ -174,6 +183,9 @@ impl Server {
     /// As [`Server::bind`], also where there is nothing to listen on.
     pub(crate) fn prepare(self) -> Result<Bound, Error> {
         let own_stack = !self.net.is_kernel();
+        if !own_stack && self.capture.is_some() {
+            return Err(LinkError::NothingToCapture.into());
+        }
         let possible = limits::descriptors_for_connections(self.reserved);
         let possible = if own_stack { u32::MAX } else { possible };
         let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
@@ -217,6 +229,7 @@ impl Server {
         };
         Ok(Bound {
             ground,
+            capture: self.capture.map(capture::Files::open).transpose()?,
             ways,
             shards,
             name: self.name.unwrap_or_else(|| "shard".into()),
@@ -296,6 +309,7 @@ fn deal(mut listeners: Vec<Listener>, shards: u16) -> Result<Vec<Vec<Listener>>,
 #[must_use = "a server does nothing until it is started"]
 pub struct Bound {
     pub(crate) ground: Ground,
+    pub(crate) capture: Option<capture::Files>,
     pub(crate) ways: Ways,
     pub(crate) shards: u16,
     pub(crate) name: String,

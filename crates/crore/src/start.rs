@@ -16,9 +16,10 @@ use base::Limits;
 use shard::cpu::{self, Cpu};
 use shard::{Letterbox, Order, Shard, Wakes, time};
 use sock::{Alarm, Config, Epoll, Kind, Listener, Uring};
-use stack::port::Port;
+use stack::port::{Port, Recorder, Tracer};
 use stack::{Native, Vitals};
 
+use crate::capture::{Files, Writer};
 use crate::native::{self, Queue};
 use crate::running::ShardThread;
 use crate::server::{Bound, Ground};
@@ -45,7 +46,7 @@ struct Seat {
 /// What one shard's engine stands on.
 enum Footing {
     Sockets { kind: Kind, listeners: Vec<Listener>, alarm: Alarm },
-    Link { config: Box<stack::Config>, queue: Queue },
+    Link { config: Box<stack::Config>, queue: Queue, recorder: Option<Recorder> },
 }
 
 /// What a shard says when it is ready.
@@ -63,12 +64,16 @@ where
 {
     let addresses = bound.addresses().cloned().collect();
     let limits = bound.limits;
-    let (engine, footings) = footings(bound.ground);
+    let (engine, mut footings) = footings(bound.ground);
+    let writer = bound.capture.map(|files| record(files, &mut footings)).transpose()?;
     let (seats, ready) = seats(footings, &bound.ways, limits);
     let wakes = bound.ways.wakes;
 
     // From here on, leaving early drops `running`, which ends what has been started.
     let mut running = Running::new(addresses, engine, limits, wakes.clone());
+    if let Some(writer) = writer {
+        running.keep(writer);
+    }
     let make = Arc::new(make);
     for seat in seats {
         let counters = seat.context.counters.clone();
@@ -118,10 +123,23 @@ fn footings(ground: Ground) -> ((&'static str, String), Vec<Footing>) {
         }
         Ground::Link(link) => {
             let about = (link.kind, link.about.clone());
-            let footing = |(config, queue)| Footing::Link { config: Box::new(config), queue };
+            let footing =
+                |(config, queue)| Footing::Link { config: Box::new(config), queue, recorder: None };
             (about, link.into_parts().map(footing).collect())
         }
     }
+}
+
+/// Has each shard's link recorded.
+fn record(files: Files, footings: &mut [Footing]) -> Result<Writer, Error> {
+    // At most 65,535.
+    let (writer, recorders) = files.start(footings.len() as u32)?;
+    for (footing, made) in footings.iter_mut().zip(recorders) {
+        if let Footing::Link { recorder, .. } = footing {
+            *recorder = Some(made);
+        }
+    }
+    Ok(writer)
 }
 
 fn seats(
@@ -218,11 +236,17 @@ where
                 }),
             }
         }
-        Footing::Link { config, queue } => {
+        Footing::Link { config, queue, recorder } => {
             let config = native::for_shard(*config, number, limits);
             match queue {
-                Queue::Tap(port) => serve(place, make, |counters| on(*port, &config, counters)),
-                Queue::Xdp(port) => serve(place, make, |counters| on(*port, &config, counters)),
+                Queue::Tap(port) => {
+                    let port = Tracer::new(*port, recorder);
+                    serve(place, make, |counters| on(port, &config, counters))
+                }
+                Queue::Xdp(port) => {
+                    let port = Tracer::new(*port, recorder);
+                    serve(place, make, |counters| on(port, &config, counters))
+                }
             }
         }
     }

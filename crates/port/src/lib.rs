@@ -30,7 +30,7 @@ pub use bell::Bell;
 pub use fanout::Fanout;
 pub use fault::{Faults, Faulty};
 pub use mem_port::MemPort;
-pub use trace::Tracer;
+pub use trace::{Filter, Recorder, Tracer};
 
 /// A link that Ethernet frames are sent over and arrive from, without their check sequence.
 ///

@@ -39,4 +39,4 @@ pub use native::{Inconsistency, Native};
 pub use vitals::Vitals;
 // What a configuration and a port are made of.
 pub use mem::ReserveError;
-pub use {port, tcp, wire};
+pub use {mem, port, tcp, wire};

@@ -45,6 +45,9 @@ impl Failure {
                     None => given.place("admin", None),
                 }
             }
+            Error::Capture { .. } | Error::Link(LinkError::NothingToCapture) => {
+                given.place("pcap", None)
+            }
             Error::Link(LinkError::Gateway(_)) => given.place("gateway", None),
             Error::Link(LinkError::Listen(address)) => {
                 let index = settings.listen.iter().position(|listen| listen == address);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crore::{Bound, Server, Tap, Xdp};
+use crore::{Bound, Capture, Server, Tap, Xdp};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::info;
 
@@ -68,6 +68,14 @@ fn server(given: &Given<'_>, settings: &Settings) -> Result<Server, Failure> {
     }
     if let Some(connections) = connections(given, settings)? {
         server = server.max_connections(connections.get());
+    }
+    if let Some(file) = settings.pcap.clone() {
+        server = server.capture(Capture {
+            file,
+            bytes: settings.pcap_bytes,
+            host: settings.pcap_host,
+            port: settings.pcap_port.map(u16::from),
+        });
     }
     Ok(server
         .net(net(settings))

@@ -155,6 +155,10 @@ fn restart_needed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("net", old.net != new.net),
         ("address", old.addresses != new.addresses),
         ("gateway", old.gateways != new.gateways),
+        ("pcap", old.pcap != new.pcap),
+        ("pcap-bytes", old.pcap_bytes != new.pcap_bytes),
+        ("pcap-host", old.pcap_host != new.pcap_host),
+        ("pcap-port", old.pcap_port != new.pcap_port),
         ("shards", old.shards != new.shards),
         ("max-connections", old.max_connections != new.max_connections),
         (

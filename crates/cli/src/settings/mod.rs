@@ -52,6 +52,14 @@ pub struct Settings {
     pub addresses: Vec<Prefix>,
     /// Its routers to everywhere else.
     pub gateways: Vec<IpAddr>,
+    /// Where what passes crore's own stack is kept.
+    pub pcap: Option<PathBuf>,
+    /// Most bytes of each of its two files.
+    pub pcap_bytes: u64,
+    /// Whose frames are kept; none: everybody's.
+    pub pcap_host: Option<IpAddr>,
+    /// The port whose frames are kept; none: every port's.
+    pub pcap_port: Option<NonZeroU16>,
     /// Threads that serve; none: one for each processor.
     pub shards: Option<NonZeroU16>,
     /// Connections open at once; none: what descriptors and memory allow.
@@ -96,6 +104,10 @@ impl Settings {
             net,
             addresses,
             gateways: options.gateway.unwrap_or_default(),
+            pcap: options.pcap,
+            pcap_bytes: known(options.pcap_bytes).0,
+            pcap_host: options.pcap_host,
+            pcap_port: options.pcap_port,
             shards: options.shards,
             max_connections: options.limits.max_connections,
             max_connections_per_client: known(options.limits.max_connections_per_client),

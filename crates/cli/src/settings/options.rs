@@ -81,6 +81,25 @@ pub struct Options {
     #[serde(deserialize_with = "values::list")]
     pub gateway: Option<Vec<IpAddr>>,
 
+    /// Keep what passes crore's own stack in this file, for Wireshark and tcpdump (pcapng)
+    ///
+    /// When it is full (--pcap-bytes), FILE.1 is written, then FILE anew, and so on.
+    #[arg(long, value_name = "FILE", help_heading = "Network", value_hint = ValueHint::FilePath)]
+    pub pcap: Option<PathBuf>,
+
+    /// Most bytes of each of the two files of --pcap
+    #[arg(long, value_name = "SIZE", help_heading = "Network", default_value = "256MiB")]
+    pub pcap_bytes: Option<Size>,
+
+    /// Keep only frames from or to this host
+    #[arg(long, value_name = "ADDR", help_heading = "Network")]
+    #[serde(deserialize_with = "values::ip")]
+    pub pcap_host: Option<IpAddr>,
+
+    /// Keep only frames from or to this TCP port
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub pcap_port: Option<NonZeroU16>,
+
     /// Threads that serve, each on a processor of its own [default: one for each processor]
     #[arg(short, long, value_name = "N", help_heading = "Network")]
     pub shards: Option<NonZeroU16>,
@@ -136,6 +155,9 @@ impl Options {
         if let Some(path) = &mut self.log_file {
             *path = folder.join(&path);
         }
+        if let Some(path) = &mut self.pcap {
+            *path = folder.join(&path);
+        }
         let listeners = self.listen.iter_mut().flatten();
         for address in listeners.chain(&mut self.admin) {
             if let Address::Unix(path) = address {
@@ -152,6 +174,10 @@ layer!(Options {
     net,
     address,
     gateway,
+    pcap,
+    pcap_bytes,
+    pcap_host,
+    pcap_port,
     shards,
     limits,
     log,

@@ -11,7 +11,7 @@ use super::{Flags, Options, Problem, Settings, Sources, file_keys, misspelt_vari
 use crore::http;
 
 /// A value for each setting that is not its default: as text, and as TOML.
-const SAMPLES: [(&str, &str, &str); 25] = [
+const SAMPLES: [(&str, &str, &str); 29] = [
     ("root", "/srv/www", "'/srv/www'"),
     ("listen", "[::1]:81,unix:/run/a.sock", "['[::1]:81', 'unix:/run/a.sock']"),
     ("admin", "127.0.0.1:9", "'127.0.0.1:9'"),
@@ -30,6 +30,10 @@ const SAMPLES: [(&str, &str, &str); 25] = [
     ("body_bytes", "2GiB", "'2GiB'"),
     ("address", "10.0.0.2/24,fd00::2/64", "['10.0.0.2/24', 'fd00::2/64']"),
     ("gateway", "10.0.0.1", "'10.0.0.1'"),
+    ("pcap", "/tmp/a.pcapng", "'/tmp/a.pcapng'"),
+    ("pcap_bytes", "1MiB", "'1MiB'"),
+    ("pcap_host", "10.0.0.9", "'10.0.0.9'"),
+    ("pcap_port", "80", "80"),
     ("log", "json", "'json'"),
     ("log_file", "/var/log/a.log", "'/var/log/a.log'"),
     ("level", "warn,site=debug", "'warn,site=debug'"),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -190,6 +191,11 @@ deserialize_from_text!(LeastPace, Levels, Net, Span);
 
 /// Reads an address.
 pub fn address<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Address>, D::Error> {
+    source.deserialize_any(FromText(PhantomData)).map(Some)
+}
+
+/// Reads an IP address.
+pub fn ip<'de, D: Deserializer<'de>>(source: D) -> Result<Option<IpAddr>, D::Error> {
     source.deserialize_any(FromText(PhantomData)).map(Some)
 }
 

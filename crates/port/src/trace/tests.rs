@@ -5,7 +5,7 @@ use std::vec::Vec;
 use base::Instant;
 use mem::{Batch, Pool};
 
-use super::Tracer;
+use super::{Filter, Recorder, Tracer};
 use crate::{Caps, MemPort, Port};
 
 /// Direction, time and data of each packet of a capture, read by its block lengths alone.
@@ -29,15 +29,16 @@ fn read(mut capture: &[u8]) -> Vec<(u32, u64, Vec<u8>)> {
         }
         capture = rest;
     }
-    assert_eq!(kinds[..2], [0x0a0d_0d0a, 1]);
+    assert_eq!(kinds[..4], [0x0a0d_0d0a, 1, 1, 1]);
     packets
 }
 
 #[test]
 fn a_capture_holds_both_directions_once() {
     let (one, mut other) = MemPort::pair(512, Caps::ETHERNET).unwrap();
-    let mut capture = Vec::new();
-    let mut one = Tracer::new(one, |block: &[u8]| capture.extend_from_slice(block));
+    let mut capture = Recorder::start(3);
+    let (recorder, mut blocks) = Recorder::new(2, Filter::default(), 0, 1 << 16).unwrap();
+    let mut one = Tracer::new(one, Some(recorder));
     let mut pool = Pool::new(8, 256).unwrap();
     let mut batch = Batch::new();
     let send = |pool: &mut Pool, batch: &mut Batch, data: &[u8]| {
@@ -64,13 +65,32 @@ fn a_capture_holds_both_directions_once() {
     one.rx(Instant::from_millis(7), &mut pool, &mut batch).unwrap();
     assert_eq!(batch.len(), 1);
     batch.give_all(&mut pool);
+    while blocks.pop(|block| capture.extend_from_slice(block)).is_some() {}
     let packets = read(&capture);
     let expected = [
         (2, 0, [1; 201].to_vec()),
         (2, 0, [2; 201].to_vec()),
-        (2, 1_000_000, [3; 201].to_vec()),
-        (2, 1_000_000, [4; 201].to_vec()),
+        (2, 0, [3; 201].to_vec()),
+        (2, 0, [4; 201].to_vec()),
         (1, 7_000_000, b"back".to_vec()),
     ];
     assert_eq!(packets, expected);
+}
+
+#[test]
+fn what_finds_no_room_is_counted_in_the_next_block() {
+    let (recorder, mut blocks) = Recorder::new(0, Filter::default(), 5, 1024).unwrap();
+    let mut tracer = Tracer::new(MemPort::pair(512, Caps::ETHERNET).unwrap().0, Some(recorder));
+    let recorder = tracer.recorder.as_mut().unwrap();
+    for _ in 0..5 {
+        recorder.record(Instant::ZERO, super::Direction::Inbound, &[7; 200]);
+    }
+    recorder.to.publish();
+    while blocks.pop(|_| ()).is_some() {}
+    blocks.release();
+    recorder.record(Instant::ZERO, super::Direction::Inbound, &[8; 4]);
+    recorder.to.publish();
+    let last = blocks.pop(<[u8]>::to_vec).unwrap();
+    let lost = u64::from_le_bytes(last[last.len() - 16..last.len() - 8].try_into().unwrap());
+    assert!((1..5).contains(&lost), "{lost}");
 }
