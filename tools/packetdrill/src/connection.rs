@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base::{Instant, Seq};
 use tcp::{
-    Arrival, ChallengeLimit, Config, Events, Late, Opening, Outgoing, Payload, Received, Reset,
-    State, TimeWait, Turn, Working,
+    Arrival, ChallengeLimit, Config, Dropped, Events, Late, Opening, Outgoing, Payload, Received,
+    Reset, State, TimeWait, Turn, Working,
 };
 use wire::tcp::Flags as Bits;
 
@@ -74,6 +74,10 @@ pub(crate) struct Connection {
     /// The listener's descriptor, until somebody accepted it.
     pub(crate) listener: Option<i32>,
     pub(crate) established: bool,
+    /// The peer's SYN is known.
+    synchronized: bool,
+    /// What is being answered was challenged.
+    challenged: bool,
     /// The state machine is done.
     pub(crate) over: bool,
     /// Nobody has a descriptor of it any more.
@@ -90,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) held_since: Option<Instant>,
     /// After the last segment that was not full.
     pub(crate) small_end: Option<Seq>,
+    /// Where pieces of the send queue begin: what is sent as one does not go over these.
+    pub(crate) pieces: VecDeque<Seq>,
     /// Bytes of the last piece of the send queue that are not sent.
     pub(crate) tail: usize,
     /// Somebody wants to write and could not.
@@ -121,6 +127,8 @@ impl Connection {
             wakeups: Wakeups::default(),
             listener: None,
             established: false,
+            synchronized: false,
+            challenged: false,
             over: false,
             detached: false,
             error: None,
@@ -130,6 +138,7 @@ impl Connection {
             more: false,
             held_since: None,
             small_end: None,
+            pieces: VecDeque::new(),
             tail: 0,
             no_space: false,
             orphan_until: None,
@@ -177,7 +186,11 @@ impl Connection {
         let mut turn = Turn { config: &self.config, now: net.now, challenges: &mut net.challenges };
         let before = self.working.receive_next();
         let received = self.working.receive(&mut turn, &arrival);
+        self.challenged = received.dropped.is_some_and(is_challenge);
         self.take_payload(&received, segment, before);
+        if !net.is_linux() && self.working.state() != State::SynSent {
+            self.round_buffers(net);
+        }
         if received.acknowledged > 0 {
             self.output.acknowledged(received.acknowledged);
             self.counts.acknowledged(received.acknowledged);
@@ -187,7 +200,43 @@ impl Connection {
         }
         self.note(net, received.events);
         self.flush(net);
+        self.challenged = false;
+        if !net.is_linux() && received.dropped == Some(Dropped::OutOfWindow) {
+            self.challenge_in_buffer(net, &arrival);
+        }
         self.offer_space(net);
+    }
+
+    /// FreeBSD takes its whole buffer for the window, also what the window field cannot say: a reset
+    /// between the two is challenged.
+    fn challenge_in_buffer(&mut self, net: &mut Net, arrival: &Arrival<'_>) {
+        let header = arrival.header;
+        let next = self.working.receive_next();
+        if !header.flags.any(Bits::RST) || !header.sequence.within(next, self.config.receive_window)
+        {
+            return;
+        }
+        let info = self.working.info(&self.config);
+        let shift = info.scale.map_or(0, |(_, ours)| ours);
+        let header = wire::tcp::Repr {
+            sequence: self.working.next(),
+            acknowledgment: next,
+            flags: Bits::ACK,
+            window: (info.receive_window >> shift).min(0xffff) as u16,
+            ..wire::tcp::Repr::default()
+        };
+        let ecn = wire::protocol::Ecn::NotCapable;
+        self.challenged = true;
+        self.emit(net, &Outgoing { header, length: 0, retransmission: false, ecn });
+        self.challenged = false;
+    }
+
+    /// FreeBSD's buffers, once the peer's segment size is known.
+    fn round_buffers(&mut self, net: &Net) {
+        if !std::mem::replace(&mut self.synchronized, true) {
+            self.options.round_to_segments(self.working.info(&self.config).send_mss);
+            self.refresh(net);
+        }
     }
 
     /// RFC 9293 section 3.6: what arrives for an application that has closed is answered with a
@@ -258,10 +307,6 @@ impl Connection {
         }
         if events.any(Events::ESTABLISHED) {
             self.established = true;
-            if !net.is_linux() {
-                self.options.round_to_segments(self.working.info(&self.config).send_mss);
-                self.refresh(net);
-            }
         }
         if events.any(Events::INPUT_ENDED) {
             self.input.ended = true;
@@ -387,14 +432,27 @@ impl Connection {
         }
     }
 
+    /// FreeBSD has its FIN on every acknowledgment until the peer has it, but on challenges.
+    fn repeats_fin(&self, outgoing: &Outgoing) -> bool {
+        let closing =
+            matches!(self.working.state(), State::FinWait1 | State::Closing | State::LastAck);
+        let bare = outgoing.length == 0 && outgoing.header.flags == Bits::ACK;
+        let sent = outgoing.header.sequence == self.output.end() + 1;
+        closing && bare && sent && !self.challenged
+    }
+
     /// Puts one segment on the wire.
     pub(crate) fn emit(&mut self, net: &mut Net, outgoing: &Outgoing) {
         let payload = self.output.copy(outgoing.header.sequence, outgoing.length);
-        let header = wire::tcp::Repr {
+        let mut header = wire::tcp::Repr {
             source_port: self.local.port(),
             destination_port: self.remote.port(),
             ..outgoing.header
         };
+        if !net.is_linux() && self.repeats_fin(outgoing) {
+            header.sequence = outgoing.header.sequence - 1;
+            header.flags = header.flags.with(Bits::FIN);
+        }
         let way = Way {
             source: self.local.ip(),
             destination: self.remote.ip(),
@@ -411,6 +469,11 @@ impl Connection {
 
 /// Longest that a short segment is held back by TCP_CORK or MSG_MORE.
 const HOLD: Duration = Duration::from_millis(200);
+
+/// Whether the answer to a segment is a challenge ACK of RFC 5961.
+const fn is_challenge(dropped: Dropped) -> bool {
+    matches!(dropped, Dropped::ChallengedReset | Dropped::ChallengedSyn)
+}
 
 fn arrival<'a>(segment: &'a Segment<'_>) -> Arrival<'a> {
     Arrival {

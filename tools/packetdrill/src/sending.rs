@@ -80,6 +80,8 @@ impl Connection {
             self.emit(net, outgoing);
         }
         self.tail = self.tail.min(self.unsent());
+        let una = self.working.una();
+        self.pieces.retain(|start| una.before(*start));
     }
 
     /// Whether a short segment waits for what is in flight. Linux lets one go as long as no other
@@ -111,7 +113,8 @@ impl Connection {
             if self.more && end == self.output.end() {
                 outgoing.header.flags = outgoing.header.flags.without(Bits::PSH);
             }
-            if length == most || !follows {
+            let ends = self.pieces.contains(&end);
+            if length == most || ends || !follows {
                 if length > 1 {
                     outgoing.header.flags = outgoing.header.flags.with(Bits::PSH);
                 }
@@ -175,6 +178,7 @@ impl Connection {
             return 0;
         }
         self.tail = 0;
+        self.pieces.push_back(self.output.end());
         piece
     }
 

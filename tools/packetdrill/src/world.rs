@@ -316,6 +316,8 @@ impl Connection {
             // Linux gives up opening at any of them.
             Trouble::Soft(number) if net.is_linux() && opening => (Unreachable::Hard, Some(number)),
             Trouble::Soft(number) => (Unreachable::Soft, Some(number)),
+            // FreeBSD has one error number for all that will not pass.
+            Trouble::Hard(_) if !net.is_linux() => (Unreachable::Hard, Some(libc::ECONNREFUSED)),
             Trouble::Hard(number) => (Unreachable::Hard, Some(number)),
         };
         let in_flight =
