@@ -77,7 +77,7 @@ impl fmt::Display for Error {
                 "{asked} connections need as many file descriptors, and this process may have \
                  enough for {possible}; raise the limit (ulimit -n, or LimitNOFILE= in the \
                  unit), ask for fewer connections, or take io_uring by name, with which each shard \
-                 holds as many again"
+                 holds as many as that"
             ),
             Self::Setup(error) => error.fmt(f),
             Self::Link(error) => error.fmt(f),

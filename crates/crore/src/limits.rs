@@ -28,11 +28,9 @@ pub(crate) fn descriptors_for_connections(reserved: u32) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
-/// How many connections to hold: `asked`, if descriptors suffice for that (both engines take one for
-/// each connection) and for those `beyond` that take none, or as many as is sensible when nobody
-/// asked.
-pub(crate) fn total(asked: Option<u32>, possible: u32, beyond: u32) -> Result<u32, Error> {
-    let most = possible.saturating_add(beyond);
+/// How many connections to hold: `asked`, up to the `most` that the engine can, or as many as is
+/// sensible when nobody asked: those for which there are descriptors, `possible`.
+pub(crate) fn total(asked: Option<u32>, possible: u32, most: u32) -> Result<u32, Error> {
     match asked {
         None => Ok(possible.min(DEFAULT_MOST)),
         Some(asked) if asked > most => Err(Error::Descriptors { asked, possible: most }),
@@ -70,11 +68,11 @@ mod tests {
 
     #[test]
     fn more_than_descriptors_allow_is_refused() {
-        assert!(matches!(total(None, 500, 0), Ok(500)));
-        assert!(matches!(total(None, u32::MAX, 9), Ok(1_000_000)));
-        assert!(matches!(total(Some(500), 500, 0), Ok(500)));
+        assert!(matches!(total(None, 500, 900), Ok(500)));
+        assert!(matches!(total(None, u32::MAX, u32::MAX), Ok(1_000_000)));
+        assert!(matches!(total(Some(500), 500, 500), Ok(500)));
         assert!(matches!(total(Some(501), 500, 1_000), Ok(501)));
-        let refused = total(Some(501), 500, 0);
+        let refused = total(Some(501), 500, 500);
         assert!(matches!(refused, Err(Error::Descriptors { asked: 501, possible: 500 })));
     }
 }

@@ -125,7 +125,7 @@ impl Server {
 
     /// Connections open at once, over all shards: each gets an equal part. If nothing is said, as
     /// many as the process may have descriptors, and at most a million. With [`Net::Uring`] each
-    /// shard can hold as many again that take no descriptor (from Linux 6.8 on).
+    /// shard can hold that many, if asked to here (from Linux 6.8 on).
     pub fn max_connections(mut self, count: u32) -> Self {
         self.connections = Some(count.max(1));
         self
@@ -189,13 +189,11 @@ impl Server {
         let possible = limits::descriptors_for_connections(self.reserved);
         let possible = if own_stack { u32::MAX } else { possible };
         let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
-        let beyond = match self.net {
-            Net::Uring if sock::holds_more_than_descriptors() => {
-                possible.saturating_mul(u32::from(self.shards.unwrap_or(cpus)))
-            }
-            _ => 0,
+        let most = match self.net {
+            Net::Uring => sock::uring_capacity(self.shards.unwrap_or(cpus)).unwrap_or(possible),
+            _ => possible,
         };
-        let connections = limits::total(self.connections, possible, beyond)?;
+        let connections = limits::total(self.connections, possible, most.max(possible))?;
         // A shard that may hold no connection would refuse those the kernel deals it.
         let most = u16::try_from(connections).unwrap_or(u16::MAX);
         let shards = self.shards.unwrap_or(cpus).min(most);

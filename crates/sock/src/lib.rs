@@ -44,4 +44,4 @@ pub use calibrate::{Choice, Kind, MeasureError, Measurement, choose, measure};
 pub use config::{Config, EngineError, SetupError};
 pub use epoll::Epoll;
 pub use listener::{ListenError, ListenOptions, Listener, LocalAddress};
-pub use uring::{Uring, holds_more_than_descriptors};
+pub use uring::{Uring, uring_capacity};

@@ -20,9 +20,9 @@ pub(crate) trait Network {
     /// What sends, and where handlers write.
     fn output(&mut self) -> (&mut Sender, &mut [u8]);
 
-    /// What a socket is called from now on.
-    fn adopt(&mut self, fd: OwnedFd) -> Handle {
-        Handle::descriptor(fd)
+    /// What a socket is called from now on. The socket itself when there is no room for it.
+    fn adopt(&mut self, fd: OwnedFd) -> Result<Handle, OwnedFd> {
+        Ok(Handle::descriptor(fd))
     }
 
     /// Makes system calls on a socket, with what sends and where handlers write. `None` when the

@@ -53,7 +53,10 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         }
         // Without a slot, so many are ending at this moment that there is nothing left to tell
         // this one with.
-        let handle = self.network.adopt(fd);
+        let handle = match self.network.adopt(fd) {
+            Ok(handle) => handle,
+            Err(fd) => return self.turn_away(app, now, fd),
+        };
         if let Some(slot) = self.connections.insert(handle, peer, listener) {
             self.run(app, now, slot, Event::Opened.into());
         }
@@ -68,7 +71,8 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         if let Some(oldest) = self.connections.lingering_too_many() {
             self.cut_off(oldest);
         }
-        let handle = self.network.adopt(fd);
+        // Without room for it, it is closed at once.
+        let Ok(handle) = self.network.adopt(fd) else { return };
         if let Some(slot) = self.connections.insert_refused(handle, now) {
             let id = self.connections.id(slot);
             self.enqueue(slot, id);

@@ -43,7 +43,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             return Err(DialError::Full);
         }
         let Begun { fd, peer, connected } = dial::begin(&dial.to, dial.from)?;
-        let handle = self.network.adopt(fd);
+        let handle = self.network.adopt(fd).map_err(|_| DialError::Exhausted)?;
         let Some(slot) = self.connections.insert_dialled(dial.conn, handle, peer) else {
             return Err(DialError::Full);
         };

@@ -28,7 +28,7 @@ use crate::time::until;
 use crate::{Alarm, Config, EngineError, Listener, SetupError};
 use network::UringNetwork;
 use receive_buffers::ReceiveBuffers;
-pub use ring::holds_more_than_descriptors;
+pub use ring::uring_capacity;
 use ring::{Completion, Operation};
 
 /// Completions handled in one turn.

@@ -204,18 +204,19 @@ impl Network for UringNetwork {
         self.note(pushed);
     }
 
-    fn adopt(&mut self, fd: OwnedFd) -> Handle {
+    fn adopt(&mut self, fd: OwnedFd) -> Result<Handle, OwnedFd> {
         if !self.places.wants(fd.as_raw_fd()) {
-            return Handle::descriptor(fd);
+            return Ok(Handle::descriptor(fd));
         }
         let Some(place) = self.places.take(|count| self.ring.register_places(count)) else {
-            return Handle::descriptor(fd);
+            // Where there are no places at all, it stays what it is.
+            return if self.places.exist() { Err(fd) } else { Ok(Handle::descriptor(fd)) };
         };
         if self.ring.put(place, &fd) {
-            return Handle::place(place);
+            return Ok(Handle::place(place));
         }
         self.places.give_back(place);
-        Handle::descriptor(fd)
+        Err(fd)
     }
 
     fn with_descriptor<R>(

@@ -1,12 +1,32 @@
 //! Sockets beyond the process's descriptors: [`Places`] in the ring's own table of files, which does
 //! not count against `RLIMIT_NOFILE`. Invariant: a place is free, or holds the one socket whose
-//! handle names it.
+//! handle names it; and where there are places, no connection stays in the last descriptors, so that
+//! each shard always has one to accept or open the next with.
 
 use rustix::process::{Resource, getrlimit};
 
-/// Descriptors left for everything that is no connection: files, listeners, a socket that is just
-/// being accepted or opened.
-const LEFT: u64 = 512;
+/// Descriptors left for everything that is no connection: files, listeners, and sockets that are just
+/// being accepted or opened. The kernel accepts as many at once as wait in a listener's queue, and
+/// that is how long the queue is.
+const LEFT: u64 = 4_096;
+
+/// Places of one table at most: `IORING_MAX_FIXED_FILES`.
+const MOST: u32 = 1 << 20;
+
+/// From which descriptor on sockets become places, and how many there can be of each: the kernel
+/// allows a table as large as the limit of descriptors.
+fn bounds() -> (u64, u64) {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (limit - LEFT.min(limit / 2), limit)
+}
+
+/// Connections that so many shards of a process can hold together. What they have in descriptors
+/// besides is not counted: whoever comes first takes those.
+pub(crate) fn capacity(shards: u16) -> u32 {
+    let (_, limit) = bounds();
+    let places = u64::from(shards) * limit.min(u64::from(MOST));
+    u32::try_from(places).unwrap_or(u32::MAX)
+}
 
 pub(crate) struct Places {
     /// Descriptors from this number on are to become places. The kernel gives out the lowest that
@@ -25,15 +45,19 @@ pub(crate) struct Places {
 impl Places {
     /// Places for sockets of a ring that holds `connections` at most.
     pub fn new(connections: u32) -> Self {
-        // The kernel allows a table as large as the limit is.
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = u32::try_from(limit).unwrap_or(u32::MAX).min(connections).min(i32::MAX as u32);
-        Self { from: limit - LEFT.min(limit / 2), most, registered: 0, free: Vec::new(), next: 0 }
+        let (from, limit) = bounds();
+        let most = u32::try_from(limit).unwrap_or(u32::MAX).min(connections).min(MOST);
+        Self { from, most, registered: 0, free: Vec::new(), next: 0 }
     }
 
     /// Whether a socket with this descriptor is to become a place, if there is one.
     pub fn wants(&self, descriptor: i32) -> bool {
-        u64::try_from(descriptor).is_ok_and(|number| number >= self.from) && self.most > 0
+        u64::try_from(descriptor).is_ok_and(|number| number >= self.from) && self.exist()
+    }
+
+    /// Whether the kernel makes such tables at all.
+    pub const fn exist(&self) -> bool {
+        self.most > 0
     }
 
     /// A free place. `register` has the kernel make the table, the first time.

@@ -12,6 +12,7 @@ use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
+use super::places::capacity;
 use crate::handle::Handle;
 use crate::{EngineError, SetupError};
 
@@ -279,11 +280,13 @@ impl From<&cqueue::Entry> for Completion {
     }
 }
 
-/// Whether the engine on io_uring can hold more connections here than the process may have
-/// descriptors: as many again for each shard, in the ring's own table. From Linux 6.8 on.
+/// Connections that so many shards of a process can hold together on io_uring, however few of them
+/// the process may have descriptors for: as many as that for each shard, in the ring's own table.
+/// `None` before Linux 6.8.
 #[must_use]
-pub fn holds_more_than_descriptors() -> bool {
-    IoUring::new(2).is_ok_and(|ring| knows_places(&ring))
+pub fn uring_capacity(shards: u16) -> Option<u32> {
+    let knows = IoUring::new(2).is_ok_and(|ring| knows_places(&ring));
+    knows.then(|| capacity(shards))
 }
 
 fn knows_places(ring: &IoUring) -> bool {
