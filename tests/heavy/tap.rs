@@ -144,6 +144,9 @@ fn half_closed_slow_and_reset_connections() -> Outcome {
         }
         Ok(())
     })?;
+    let program = rig::crore::program()?.to_string_lossy().into_owned();
+    let table = host.run(&format!("{program} stat --admin 127.0.0.1:9"))?;
+    assert!(table.contains("packets in") && table.lines().count() >= 3, "{table}");
     let status = host.run("curl -sS http://127.0.0.1:9/status.json")?;
     let status: serde_json::Value = serde_json::from_str(&status)?;
     assert_eq!(status["total"]["stack_dropped_malformed"], 0, "{status}");

@@ -9,6 +9,7 @@ use crate::demo;
 use crate::doctor;
 use crate::probe;
 use crate::settings::{self, Flags, Levels, Options, Problem, Sources};
+use crate::stat;
 
 /// Holds very many connections open and answers on each
 ///
@@ -54,6 +55,12 @@ enum Command {
     /// one page. Needs no root, stays on this machine, and leaves nothing behind but its folder.
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(probe::Options),
+    /// Show what a running server's shards do
+    ///
+    /// Connections, packets, what is sent again, what of each pool is in use, and packets dropped by
+    /// reason, for each shard; read from the server's admin listener (crore serve --admin).
+    #[command(after_help = STAT_EXAMPLES)]
+    Stat(stat::Options),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(Completions),
@@ -100,6 +107,11 @@ struct Man {
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
+
+const STAT_EXAMPLES: &str = "\
+Examples:
+  crore stat                                    of the server whose --admin is 127.0.0.1:9090
+  crore stat -a unix:/run/crore/admin.sock -i 5 what is added in every 5 seconds";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -176,6 +188,8 @@ pub enum Action {
     Doctor(doctor::Options),
     /// Measure how this system scales.
     Probe(probe::Options),
+    /// Show what a running server's shards do.
+    Stat(stat::Options),
     /// Check these settings.
     Check(Sources),
     /// Print this.
@@ -204,6 +218,7 @@ pub fn action() -> Result<Action, Problem> {
         Some((name, matches)) if name == "demo" => Ok(Action::Demo(read(&matches))),
         Some((name, matches)) if name == "doctor" => Ok(Action::Doctor(read(&matches))),
         Some((name, matches)) if name == "probe" => Ok(Action::Probe(read(&matches))),
+        Some((name, matches)) if name == "stat" => Ok(Action::Stat(read(&matches))),
         Some((_, matches)) => serve(matches),
         None => unreachable!("clap requires a command"),
     }

@@ -5,6 +5,7 @@
 //! - [`demo`] is `crore demo`: a server and ten million clients in one process.
 //! - [`doctor`] is `crore doctor`: whether this machine can hold so many connections.
 //! - [`probe`] is `crore probe`: how this operating system scales.
+//! - [`stat`] is `crore stat`: what a running server's shards do, as a table.
 //! - [`status`] is what a running server tells of itself over HTTP.
 //!
 //! The allocator is the system's. What an idle connection costs is a record in memory that its
@@ -19,6 +20,7 @@ mod doctor;
 mod probe;
 mod serve;
 mod settings;
+mod stat;
 mod status;
 
 use std::io::Write;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
             Err(failure) => end(Err(failure)),
         },
         Ok(Action::Probe(options)) => end(probe::probe(&options)),
+        Ok(Action::Stat(options)) => end(stat::stat(&options)),
         Err(problem) => end(Err(problem.into())),
     }
 }

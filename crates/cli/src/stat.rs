@@ -1,0 +1,258 @@
+//! `crore stat`: what a running server's shards do, as a table, read from its admin listener.
+//! Invariant: it prints what the server counts and computes nothing but differences over time.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use crore::Address;
+use serde_json::{Map, Value};
+
+use crate::serve::Failure;
+use crate::settings::Problem;
+
+/// How long the server may take to answer. A thread of its own does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The columns: what each is called, and the figures that it shows, the second one as "of so many".
+const COLUMNS: [(&str, &str, Option<&str>); 11] = [
+    ("connections", "connections", None),
+    ("at work", "stack_working", Some("stack_working_most")),
+    ("TIME-WAIT", "stack_time_wait", None),
+    ("packets in", "stack_packets_in", None),
+    ("packets out", "stack_packets_out", None),
+    ("sent again", "stack_retransmitted", None),
+    ("buffers", "stack_buffers", Some("stack_buffers_most")),
+    ("frames", "stack_frames", Some("stack_frames_most")),
+    ("accepted", "accepted", None),
+    ("reset", "reset", None),
+    ("requests", "http_requests", None),
+];
+
+/// What a drop by reason is called in the server's document.
+const DROPPED: &str = "stack_dropped_";
+
+/// The arguments of `crore stat`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The admin address of the server, as given to crore serve --admin
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    admin: Address,
+
+    /// Show what is added in each interval of so many seconds, until interrupted
+    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    interval: Option<u32>,
+
+    /// Print the server's own document (JSON)
+    #[arg(long, conflicts_with = "interval")]
+    json: bool,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// When there is no server at that address, or it answers otherwise than crore does.
+pub fn stat(options: &Options) -> Result<(), Failure> {
+    let text = ask(&options.admin).map_err(|error| unreachable_at(&options.admin, &error))?;
+    if options.json {
+        return print(&format!("{text}\n"));
+    }
+    let mut status = read(&text)?;
+    print(&table(&status, None))?;
+    let Some(seconds) = options.interval else { return Ok(()) };
+    loop {
+        thread::sleep(Duration::from_secs(seconds.into()));
+        let text = ask(&options.admin).map_err(|error| unreachable_at(&options.admin, &error))?;
+        let next = read(&text)?;
+        print(&format!("\n{}", table(&next, Some(&status))))?;
+        status = next;
+    }
+}
+
+/// Asks the admin listener for the document.
+fn ask(admin: &Address) -> io::Result<String> {
+    let mut answer = Vec::new();
+    match admin {
+        Address::Tcp(at) => {
+            let stream = TcpStream::connect_timeout(at, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            exchange(stream, &mut answer)?;
+        }
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            exchange(stream, &mut answer)?;
+        }
+    }
+    let other = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
+    let answer = String::from_utf8(answer).map_err(|_| other("what answers there is not crore"))?;
+    let (head, body) =
+        answer.split_once("\r\n\r\n").ok_or_else(|| other("the answer is cut off"))?;
+    if !head.starts_with("HTTP/1.1 200 ") {
+        return Err(other(head.lines().next().unwrap_or_default()));
+    }
+    Ok(body.to_owned())
+}
+
+fn exchange(mut stream: impl Read + Write, answer: &mut Vec<u8>) -> io::Result<()> {
+    stream.write_all(b"GET /status.json HTTP/1.1\r\nHost: crore\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_end(answer).map(|_| ())
+}
+
+fn read(text: &str) -> Result<Map<String, Value>, Failure> {
+    let document = serde_json::from_str(text).map_err(|_| {
+        Failure::ended(Problem::unplaced("the server's status is no document of crore's"))
+    })?;
+    Ok(document)
+}
+
+/// The table of a status; with an earlier one, of what was added since.
+fn table(status: &Map<String, Value>, before: Option<&Map<String, Value>>) -> String {
+    let shards = rows(status);
+    let earlier = before.map(rows).unwrap_or_default();
+    let mut lines = vec![vec!["shard".to_owned()]];
+    let shown: Vec<_> = COLUMNS
+        .iter()
+        .filter(|(_, key, _)| shards.first().is_some_and(|shard| shard.contains_key(*key)))
+        .collect();
+    lines[0].extend(shown.iter().map(|(name, ..)| (*name).to_owned()));
+    for (place, shard) in shards.iter().enumerate() {
+        let cells = shown.iter().map(|(_, key, most)| {
+            let value = added(shard, earlier.get(place).copied(), key);
+            most.map_or_else(
+                || value.to_string(),
+                |most| format!("{value}/{}", figure(shard, most)),
+            )
+        });
+        let mut line = vec![figure(shard, "shard").to_string()];
+        line.extend(cells);
+        lines.push(line);
+    }
+    let mut text = aligned(&lines);
+    if shown.iter().all(|(_, key, _)| !key.starts_with("stack_")) {
+        text.push_str("the kernel's stack carries the connections: ss -ti shows them one by one\n");
+    }
+    text.push_str(&drops(&shards, &earlier));
+    text
+}
+
+/// Packets dropped, by reason: a line for each that there were any for.
+fn drops(shards: &[&Map<String, Value>], earlier: &[&Map<String, Value>]) -> String {
+    let mut lines = Vec::new();
+    for key in shards.first().into_iter().flat_map(|shard| shard.keys()) {
+        let Some(reason) = key.strip_prefix(DROPPED) else { continue };
+        let values = shards.iter().enumerate();
+        let values: Vec<u64> =
+            values.map(|(place, shard)| added(shard, earlier.get(place).copied(), key)).collect();
+        if values.iter().any(|&value| value > 0) {
+            let name = format!("dropped: {}", reason.replace('_', " "));
+            let cells = values.iter().enumerate().map(|(place, v)| format!("{v} (shard {place})"));
+            lines.push([vec![name], cells.collect()].concat());
+        }
+    }
+    aligned(&lines)
+}
+
+fn rows(status: &Map<String, Value>) -> Vec<&Map<String, Value>> {
+    let shards = status.get("shards").and_then(Value::as_array);
+    shards.into_iter().flatten().filter_map(Value::as_object).collect()
+}
+
+fn figure(shard: &Map<String, Value>, key: &str) -> u64 {
+    shard.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A figure, or for a sum what was added since.
+fn added(shard: &Map<String, Value>, earlier: Option<&Map<String, Value>>, key: &str) -> u64 {
+    const LEVELS: [&str; 5] =
+        ["connections", "stack_working", "stack_time_wait", "stack_buffers", "stack_frames"];
+    let earlier = earlier.filter(|_| !LEVELS.contains(&key));
+    figure(shard, key).saturating_sub(earlier.map_or(0, |shard| figure(shard, key)))
+}
+
+/// Lines with their cells under one another, numbers to the right.
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        lines.iter().filter_map(|line: &Vec<String>| line.get(column)).map(String::len).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> = line
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(place, (cell, width))| match place {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::system("printing", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unreachable_at(admin: &Address, error: &io::Error) -> Failure {
+    let problem =
+        Problem::unplaced(format!("no answer from an admin listener at {admin}: {error}"))
+            .advise("start the server with --admin ADDR, and say the same address here");
+    Failure::ended(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{read, table};
+
+    fn status(packets: u64, checksum: u64) -> String {
+        json!({ "shards": [
+            { "shard": 0, "connections": 7, "stack_working": 2, "stack_working_most": 64,
+              "stack_packets_in": packets, "stack_dropped_checksum": checksum,
+              "stack_dropped_no_route": 0 },
+            { "shard": 1, "connections": 8, "stack_working": 0, "stack_working_most": 64,
+              "stack_packets_in": 5, "stack_dropped_checksum": 0, "stack_dropped_no_route": 0 },
+        ]})
+        .to_string()
+    }
+
+    #[test]
+    fn shards_stand_under_one_another_and_drops_below() {
+        let status = read(&status(1000, 3)).unwrap();
+        let said = table(&status, None);
+        assert!(said.starts_with("shard  connections  at work"), "{said}");
+        assert!(said.contains("\n0                7     2/64"), "{said}");
+        assert!(said.contains("dropped: checksum  3 (shard 0)  0 (shard 1)\n"), "{said}");
+        assert!(!said.contains("no route"), "{said}");
+    }
+
+    #[test]
+    fn an_interval_shows_sums_as_differences_and_levels_as_they_are() {
+        let (before, after) = (read(&status(1000, 3)).unwrap(), read(&status(1600, 3)).unwrap());
+        let said = table(&after, Some(&before));
+        assert!(said.contains(" 600") && said.contains("2/64"), "{said}");
+        assert!(!said.contains("dropped"), "{said}");
+    }
+
+    #[test]
+    fn on_the_kernels_stack_it_says_who_knows_more() {
+        let text = json!({ "shards": [{ "shard": 0, "connections": 1, "accepted": 2 }] });
+        let said = table(&read(&text.to_string()).unwrap(), None);
+        assert!(said.contains("ss -ti"), "{said}");
+    }
+}
