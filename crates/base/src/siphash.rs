@@ -17,20 +17,29 @@ impl SipKey {
     #[must_use]
     #[inline]
     pub fn table_hash<const N: usize>(self, words: [u64; N]) -> u64 {
-        self.rounds::<1, 3, N>(words)
+        self.rounds::<1, 3, N>(words, 0)
+    }
+
+    /// The same of the words and the low `count` bytes of `rest`, fewer than eight, whose others are
+    /// zero.
+    #[must_use]
+    #[inline]
+    pub fn table_hash_with<const N: usize>(self, words: [u64; N], rest: u64, count: u8) -> u64 {
+        debug_assert!(count < 8 && rest >> (8 * count) == 0);
+        self.rounds::<1, 3, N>(words, rest | u64::from(count) << 56)
     }
 
     /// SipHash-2-4 of the words' little-endian bytes: for values that a peer sees and must not be
     /// able to predict, as sequence numbers and cookies.
     #[must_use]
     pub fn secret_hash<const N: usize>(self, words: [u64; N]) -> u64 {
-        self.rounds::<2, 4, N>(words)
+        self.rounds::<2, 4, N>(words, 0)
     }
 
-    /// `C` rounds for each word, `D` at the end. The message's last block is its length alone, as
-    /// it is a whole number of words.
+    /// `C` rounds for each word, `D` at the end. The message's last block is what is left of it and
+    /// its length: `last` has the former, and how many bytes that adds to the words'.
     #[inline]
-    fn rounds<const C: u32, const D: u32, const N: usize>(self, words: [u64; N]) -> u64 {
+    fn rounds<const C: u32, const D: u32, const N: usize>(self, words: [u64; N], last: u64) -> u64 {
         let [k0, k1] = self.0;
         let mut state = State([
             k0 ^ 0x736f_6d65_7073_6575,
@@ -41,7 +50,7 @@ impl SipKey {
         for word in words {
             state.absorb::<C>(word);
         }
-        state.absorb::<C>((N as u64 * 8) << 56);
+        state.absorb::<C>(last.wrapping_add((N as u64 * 8) << 56));
         state.0[2] ^= 0xff;
         (0..D).for_each(|_| state.round());
         state.0[0] ^ state.0[1] ^ state.0[2] ^ state.0[3]
@@ -104,5 +113,7 @@ mod tests {
         let mut hasher = std::hash::DefaultHasher::new();
         words.iter().for_each(|word| hasher.write(&word.to_le_bytes()));
         assert_eq!(SipKey::new([0, 0]).table_hash(words), hasher.finish());
+        hasher.write(&[1, 2]);
+        assert_eq!(SipKey::new([0, 0]).table_hash_with(words, 0x0201, 2), hasher.finish());
     }
 }

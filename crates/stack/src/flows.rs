@@ -1,13 +1,14 @@
 //! The connections of a shard: their records, and the table that finds a record by who talks to
 //! whom. Invariant: every record is in the table under its own hash, and nothing else is.
 
-use core::net::IpAddr;
-
 use base::{ConnId, SipKey};
 use mem::{Arena, FlowTable, ReserveError, Slab};
 use tcp::{Body, Flow, Record, Tuple};
 
 use crate::link::Addresses;
+
+/// Bytes 8 to 11 of an IPv4 address in its IPv6 form (RFC 4291 section 2.5.5.2).
+const IPV4_MAPPED: u32 = u32::from_le_bytes([0, 0, 0xff, 0xff]);
 
 /// Records and their table.
 pub(crate) struct Flows<C> {
@@ -38,8 +39,9 @@ impl<C: Copy + Default> Flows<C> {
     }
 
     /// The hash of a connection's ends.
-    pub(crate) fn hash(&self, ends: &Tuple) -> u64 {
-        hash(self.key, ends)
+    #[inline]
+    pub(crate) fn hash(&self, flow: &Flow) -> u64 {
+        hash(self.key, flow)
     }
 
     /// Second pass, first half: starts loading the table's bucket.
@@ -60,33 +62,21 @@ impl<C: Copy + Default> Flows<C> {
     }
 
     /// The slot of the connection between these ends.
-    pub(crate) fn find(&self, hash: u64, ends: &Tuple, addresses: &Addresses) -> Option<u32> {
-        self.table.find(hash, |slot| {
-            self.records.get(slot).is_some_and(|record| {
-                let flow = &record.flow;
-                flow.remote_port == ends.remote_port
-                    && flow.local_port == ends.local_port
-                    && flow.remote() == ends.remote
-                    && addresses.get(flow.local) == ends.local
-            })
-        })
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, flow: &Flow) -> Option<u32> {
+        let is_it = |slot| self.records.get(slot).is_some_and(|record| record.flow == *flow);
+        self.table.find(hash, is_it)
     }
 
     /// Adds a connection that is not there. `None` when there is no record or no place in the
     /// table for it.
-    pub(crate) fn insert(
-        &mut self,
-        hash: u64,
-        flow: Flow,
-        body: Body,
-        addresses: &Addresses,
-    ) -> Option<u32> {
+    pub(crate) fn insert(&mut self, hash: u64, flow: Flow, body: Body) -> Option<u32> {
         let record = Record::new(C::default(), flow, self.generation, body);
         let slot = self.records.insert(record).ok()?;
         let (records, key) = (&self.records, self.key);
         let rehash = |slot| {
             let record = records.get(slot);
-            record.map_or(0, |record| self::hash(key, &tuple(&record.flow, addresses)))
+            record.map_or(0, |record| self::hash(key, &record.flow))
         };
         if self.table.insert(hash, slot, rehash).is_err() {
             self.records.remove(slot);
@@ -97,9 +87,9 @@ impl<C: Copy + Default> Flows<C> {
     }
 
     /// Takes a connection out.
-    pub(crate) fn remove(&mut self, slot: u32, addresses: &Addresses) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         if let Some(record) = self.records.remove(slot) {
-            let removed = self.table.remove(self.hash(&tuple(&record.flow, addresses)), slot);
+            let removed = self.table.remove(self.hash(&record.flow), slot);
             debug_assert!(removed, "a record was not in the table");
         }
     }
@@ -131,6 +121,7 @@ impl<C: Copy + Default> Flows<C> {
     }
 
     /// The ends of the connection in a slot.
+    #[inline]
     pub(crate) fn ends(&self, slot: u32, addresses: &Addresses) -> Option<Tuple> {
         Some(tuple(&self.records.get(slot)?.flow, addresses))
     }
@@ -154,7 +145,9 @@ impl<C: Copy + Default> Flows<C> {
     }
 }
 
-fn tuple(flow: &Flow, addresses: &Addresses) -> Tuple {
+/// The ends of a connection, spelled out.
+#[inline]
+pub(crate) fn tuple(flow: &Flow, addresses: &Addresses) -> Tuple {
     Tuple {
         local: addresses.get(flow.local),
         local_port: flow.local_port,
@@ -163,25 +156,13 @@ fn tuple(flow: &Flow, addresses: &Addresses) -> Tuple {
     }
 }
 
-/// Two words for IPv4 and five for IPv6, so that the usual case costs five rounds of SipHash.
-fn hash(key: SipKey, ends: &Tuple) -> u64 {
-    let ports = u64::from(ends.local_port) << 16 | u64::from(ends.remote_port);
-    match (ends.local, ends.remote) {
-        (IpAddr::V4(local), IpAddr::V4(remote)) => {
-            let addresses = u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits());
-            key.table_hash([addresses, ports])
-        }
-        (local, remote) => {
-            let ([a, b], [c, d]) = (halves(local), halves(remote));
-            key.table_hash([a, b, c, d, ports])
-        }
+/// Of ten bytes for IPv4 and 22 for IPv6, so that the usual case costs five rounds of SipHash.
+#[inline]
+fn hash(key: SipKey, flow: &Flow) -> u64 {
+    let [high, low, rest] = flow.words();
+    if high == 0 && low as u32 == IPV4_MAPPED {
+        let ports = rest & 0xffff_ffff;
+        return key.table_hash_with([low >> 32 | ports << 32], rest >> 32, 2);
     }
-}
-
-fn halves(address: IpAddr) -> [u64; 2] {
-    let bits = match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    [(bits >> 64) as u64, bits as u64]
+    key.table_hash_with([high, low], rest, 6)
 }

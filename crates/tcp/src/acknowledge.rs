@@ -74,7 +74,7 @@ impl Working {
 
     /// Whether the congestion window was what kept the sender from sending more: in slow start also
     /// when more than half of it was used (RFC 7661 section 4.2 has the same line).
-    fn is_window_limited(&self) -> bool {
+    pub(crate) fn is_window_limited(&self) -> bool {
         let usage = &self.send.usage;
         usage.limited
             || self.congestion.in_slow_start() && usage.peak > self.congestion.window() / 2
@@ -126,7 +126,7 @@ impl Working {
     }
 
     /// The send window: set from segments that are not older than the last one it was set from.
-    fn update_window(&mut self, turn: &Turn<'_>, header: &Repr) {
+    pub(crate) fn update_window(&mut self, turn: &Turn<'_>, header: &Repr) {
         let send = &mut self.send;
         let (sequence, ack) = (header.sequence, header.acknowledgment);
         if ack.before(send.una) {

@@ -212,6 +212,12 @@ impl Flight {
         }
     }
 
+    /// Whether any bytes are to be sent again.
+    #[inline]
+    pub(crate) fn any_lost(&self) -> bool {
+        self.runs().iter().any(|run| run.marks.lost)
+    }
+
     /// The first bytes that are to be sent again, as far as they go without a gap.
     pub(crate) fn first_lost(&self) -> Option<(Seq, Seq)> {
         let mut lost = self

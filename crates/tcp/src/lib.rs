@@ -53,6 +53,7 @@ mod keep_alive;
 mod listen;
 mod micros;
 mod options;
+mod predict;
 mod rack;
 mod ranges;
 mod receive;

@@ -11,6 +11,14 @@ impl Working {
     /// Takes one segment. Afterwards the caller acts on what is given back, then calls
     /// [`Working::transmit`] until it has nothing more.
     pub fn receive(&mut self, turn: &mut Turn<'_>, arrival: &Arrival<'_>) -> Received {
+        match self.predicted(turn, arrival) {
+            Some(received) => received,
+            None => self.receive_any(turn, arrival),
+        }
+    }
+
+    /// The same without prediction.
+    pub(crate) fn receive_any(&mut self, turn: &mut Turn<'_>, arrival: &Arrival<'_>) -> Received {
         let mut received = Received::default();
         let outcome = match self.state {
             State::Closed => {

@@ -56,6 +56,7 @@ pub struct Flow {
 impl Flow {
     /// A connection with `remote`, from the address with index `local`.
     #[must_use]
+    #[inline]
     pub fn new(remote: IpAddr, remote_port: u16, local: u16, local_port: u16) -> Self {
         let remote = match remote {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
@@ -64,16 +65,22 @@ impl Flow {
         Self { remote: remote.octets(), remote_port, local_port, local }
     }
 
-    /// The peer's address.
+    /// All of it as three words, the last of 6 bytes: for a keyed hash.
     #[must_use]
-    pub fn remote(&self) -> IpAddr {
-        Ipv6Addr::from_octets(self.remote).to_canonical()
+    #[inline]
+    pub fn words(&self) -> [u64; 3] {
+        let (halves, _) = self.remote.as_chunks::<8>();
+        let last = u64::from(self.local) << 32
+            | u64::from(self.local_port) << 16
+            | u64::from(self.remote_port);
+        [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1]), last]
     }
 
-    /// The peer's address as 16 bytes, for hashing and comparing.
+    /// The peer's address.
     #[must_use]
-    pub const fn remote_octets(&self) -> &[u8; 16] {
-        &self.remote
+    #[inline]
+    pub fn remote(&self) -> IpAddr {
+        Ipv6Addr::from_octets(self.remote).to_canonical()
     }
 }
 

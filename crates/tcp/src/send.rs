@@ -218,13 +218,26 @@ impl Working {
         outgoing
     }
 
-    /// What ends nearly every series of calls of [`Working::transmit`], told at little cost.
+    /// Whether [`Working::transmit`] may have a segment; when not, it has none. Ends nearly every
+    /// series of calls, at little cost.
+    #[must_use]
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        match self.state {
+            State::Closed => false,
+            State::SynSent | State::SynReceived => self.send.syn_pending,
+            _ => !self.has_nothing_to_send(),
+        }
+    }
+
+    /// The same in the states that send data.
+    #[inline]
     fn has_nothing_to_send(&self) -> bool {
         !self.receive.ack_now
             && self.send.unsent() == 0
             && !self.send.fin_unsent()
             && self.send.probe == Probe::None
-            && self.flight.first_lost().is_none()
+            && !self.flight.any_lost()
     }
 
     /// SYN or SYN-ACK.

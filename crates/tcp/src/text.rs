@@ -48,7 +48,7 @@ impl Working {
         self.take_ahead(arrival, (start, end), (skip, length), received)
     }
 
-    fn take_in_order(
+    pub(crate) fn take_in_order(
         &mut self,
         turn: &Turn<'_>,
         end: Seq,

@@ -22,8 +22,9 @@ pub const HEADER_LENGTH_MAX: usize = 60;
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     header: &'a [u8; HEADER_LENGTH],
-    options: &'a [u8],
-    payload: &'a [u8],
+    bytes: &'a [u8],
+    /// Where the payload starts; not past the end of `bytes`.
+    offset: usize,
 }
 
 impl<'a> View<'a> {
@@ -38,8 +39,10 @@ impl<'a> View<'a> {
         if offset < HEADER_LENGTH {
             return Err(Malformed::Length);
         }
-        let (head, payload) = bytes.split_at_checked(offset).ok_or(Malformed::Truncated)?;
-        Ok(Self { header, options: &head[HEADER_LENGTH..], payload })
+        if offset > bytes.len() {
+            return Err(Malformed::Truncated);
+        }
+        Ok(Self { header, bytes, offset })
     }
 
     /// Whether the checksum is right, given the sum of the pseudo-header.
@@ -47,7 +50,7 @@ impl<'a> View<'a> {
     pub fn verifies(&self, pseudo: Sum) -> bool {
         //= specs/rfc9293.txt#section-3.1
         //# The sender MUST generate it (MUST-2) and the receiver MUST check it (MUST-3).
-        pseudo.bytes(self.header).bytes(self.options).bytes(self.payload).verifies()
+        pseudo.bytes(self.bytes).verifies()
     }
 
     /// Whether the checksum field holds the sum of the pseudo-header and nothing else: what a host
@@ -77,8 +80,8 @@ impl<'a> View<'a> {
 
     /// What follows the header.
     #[must_use]
-    pub const fn payload(&self) -> &'a [u8] {
-        self.payload
+    pub fn payload(&self) -> &'a [u8] {
+        &self.bytes[self.offset..]
     }
 
     /// The header as a value, with the options that are known.
@@ -95,7 +98,7 @@ impl<'a> View<'a> {
             //# will appear like negative windows and TCP will not work (MUST-1).
             window: u16_at(self.header, 14),
             urgent: u16_at(self.header, 18),
-            options: Options::parse(self.options),
+            options: Options::parse(&self.bytes[HEADER_LENGTH..self.offset]),
         }
     }
 }

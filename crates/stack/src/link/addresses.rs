@@ -9,6 +9,10 @@ pub(crate) struct Addresses {
     by_index: Vec<IpAddr>,
     /// Sorted.
     by_address: Vec<(IpAddr, u16)>,
+    /// For every packet: indices plus one of those that `by_address` has, each where the hash of
+    /// its address says or after it, up to the first zero. At least half are zeros. What a peer
+    /// writes into a packet is only looked up here, so the hash needs no key.
+    places: Vec<u32>,
 }
 
 impl Addresses {
@@ -19,7 +23,22 @@ impl Addresses {
         let mut by_address: Vec<_> = by_index.iter().copied().zip(0..=u16::MAX).collect();
         by_address.sort_unstable();
         by_address.dedup_by_key(|(address, _)| *address);
-        Self { by_index, by_address }
+        let mut addresses = Self { by_index, by_address, places: Vec::new() };
+        addresses.place_all();
+        addresses
+    }
+
+    /// Makes `places` anew.
+    fn place_all(&mut self) {
+        self.places.clear();
+        self.places.resize((2 * self.by_address.len()).next_power_of_two().max(2), 0);
+        for (address, index) in &self.by_address {
+            let mut place = hash(*address, self.places.len());
+            while self.places[place] != 0 {
+                place = (place + 1) & (self.places.len() - 1);
+            }
+            self.places[place] = u32::from(*index) + 1;
+        }
     }
 
     /// From now on this end has an address; past the 65,536th it does not.
@@ -31,12 +50,14 @@ impl Addresses {
             self.by_index.push(address);
         }
         self.by_address.insert(place, (address, index));
+        self.place_all();
     }
 
     /// From now on this end does not have it.
     pub(crate) fn remove(&mut self, address: IpAddr) {
         if let Ok(place) = self.place(address) {
             self.by_address.remove(place);
+            self.place_all();
         }
     }
 
@@ -44,13 +65,22 @@ impl Addresses {
         self.by_address.binary_search_by_key(&address, |(held, _)| *held)
     }
 
+    #[inline]
     pub(crate) fn index(&self, address: IpAddr) -> Option<u16> {
-        let place = self.place(address).ok()?;
-        Some(self.by_address[place].1)
+        let mut place = hash(address, self.places.len());
+        loop {
+            let index = self.places[place].checked_sub(1)?;
+            if self.by_index[index as usize] == address {
+                // At most 65,535.
+                return Some(index as u16);
+            }
+            place = (place + 1) & (self.places.len() - 1);
+        }
     }
 
     /// The address with an index that [`Addresses::index`] gave. Any other gives the unspecified
     /// address, which nothing is sent from or to.
+    #[inline]
     pub(crate) fn get(&self, index: u16) -> IpAddr {
         let held = self.by_index.get(usize::from(index));
         held.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
@@ -114,8 +144,56 @@ const fn kind(address: IpAddr) -> u8 {
     }
 }
 
+/// A place among `places`, a power of two and at least two, by Fibonacci hashing (Knuth, The Art of
+/// Computer Programming 6.4): neighbouring addresses land far from each other.
+#[inline]
+const fn hash(address: IpAddr, places: usize) -> usize {
+    let bits = match address {
+        IpAddr::V4(address) => address.to_bits() as u64,
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            (bits >> 64) as u64 ^ bits as u64
+        }
+    };
+    (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - places.trailing_zeros())) as usize
+}
+
 /// The group that a neighbour solicitation for an address is sent to, RFC 4291 section 2.7.1.
 pub(super) const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b] = address.segments();
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (a & 0xff), b)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::vec::Vec;
+
+    use super::Addresses;
+
+    #[test]
+    fn every_address_is_found_and_no_other() {
+        let v4 = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
+        let v6 = |bits| IpAddr::V6(Ipv6Addr::from_bits(bits));
+        let many: Vec<_> = (0..3_000).map(v4).chain((0..3_000).map(v6)).collect();
+        for count in [0, 1, 2, 3, 100, 6_000] {
+            let addresses = Addresses::new(&many[..count]);
+            for (index, address) in many.iter().enumerate() {
+                let expected = (index < count).then_some(index as u16);
+                assert_eq!(addresses.index(*address), expected, "{address} of {count}");
+            }
+            assert_eq!(addresses.index(v4(u32::MAX)), None);
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_lost_is_not_found_until_it_is_back() {
+        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+        let mut addresses = Addresses::new(&[one]);
+        addresses.add(other);
+        addresses.remove(one);
+        assert_eq!((addresses.index(one), addresses.index(other)), (None, Some(1)));
+        addresses.add(one);
+        assert_eq!((addresses.index(one), addresses.get(0)), (Some(0), one));
+    }
 }

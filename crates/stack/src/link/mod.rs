@@ -26,7 +26,7 @@ use crate::{Config, Drops, Route};
 pub(crate) use addresses::Addresses;
 pub(crate) use control::{Complaint, Trouble};
 use neighbors::Neighbors;
-pub(crate) use packet::{Control, Packet, Segment};
+pub(crate) use packet::{Control, Found, Packet, Segment};
 use routes::Routes;
 
 /// Bytes of a buffer for one packet: an Ethernet frame of the link's longest, and room to spare for

@@ -1,9 +1,10 @@
 //! The first of the three passes: what a frame is, and whose connection it belongs to. Invariant: a
-//! [`Segment`]'s lengths and checksums are right and it was sent to this end.
+//! [`Found`] segment's lengths and checksums are right and it was sent to this end.
 
 use core::net::IpAddr;
 use core::ops::Range;
 
+use ::tcp::Flow;
 use port::Port;
 use wire::ethernet::{EtherType, Mac};
 use wire::protocol::{self, Ecn};
@@ -16,7 +17,7 @@ use crate::drops::Reason;
 #[derive(Clone, Debug)]
 pub(crate) enum Packet {
     /// A TCP segment for one of our addresses.
-    Segment(Segment),
+    Segment(Found),
     /// Something that the link answers by itself; where it starts in the frame.
     Control(Control),
 }
@@ -29,19 +30,50 @@ pub(crate) enum Control {
     Icmpv6 { header: ipv6::Repr, message: Range<usize>, from: Mac },
 }
 
-/// A TCP segment and where it came from.
+/// A TCP segment: whose it is, and where. What it says is read when its turn has come, so that
+/// little is carried from one pass to the next.
 #[derive(Clone, Debug)]
-pub(crate) struct Segment {
-    pub(crate) remote: IpAddr,
-    pub(crate) local: IpAddr,
+pub(crate) struct Found {
+    pub(crate) flow: Flow,
+    ecn: Ecn,
+    /// Where in the frame.
+    start: u16,
+    end: u16,
+}
+
+/// A TCP segment that has been read.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment<'f> {
+    pub(crate) flow: Flow,
     pub(crate) ecn: Ecn,
     pub(crate) header: tcp::Repr,
-    /// Where the payload is in the frame.
-    pub(crate) payload: Range<usize>,
+    pub(crate) payload: &'f [u8],
+}
+
+impl Found {
+    /// Reads it in its frame.
+    #[inline]
+    pub(crate) fn read<'f>(&self, frame: &'f [u8]) -> Option<Segment<'f>> {
+        let bytes = frame.get(usize::from(self.start)..usize::from(self.end))?;
+        let segment = tcp::View::new(bytes).ok()?;
+        let (header, payload) = (segment.repr(), segment.payload());
+        Some(Segment { flow: self.flow, ecn: self.ecn, header, payload })
+    }
+}
+
+impl Segment<'_> {
+    /// The segment as it would be with its payload, and the FIN after it, cut off.
+    pub(crate) fn without_payload(&self) -> Self {
+        let mut cut = self.clone();
+        cut.header.flags = cut.header.flags.without(tcp::Flags::FIN);
+        cut.payload = &[];
+        cut
+    }
 }
 
 impl<P: Port> Link<P> {
     /// Says what a frame is, or why it is nothing.
+    #[inline]
     pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Packet, Reason> {
         let frame = ethernet::View::new(bytes)?;
         let header = frame.repr();
@@ -59,6 +91,7 @@ impl<P: Port> Link<P> {
         }
     }
 
+    #[inline]
     fn parse_ipv4(&self, frame: &[u8], bytes: &[u8], to: Mac) -> Result<Packet, Reason> {
         let packet = ipv4::View::new(bytes)?;
         if !packet.verifies() {
@@ -133,6 +166,7 @@ impl<P: Port> Link<P> {
         }
     }
 
+    #[inline]
     fn parse_tcp(
         &self,
         frame: &[u8],
@@ -142,6 +176,7 @@ impl<P: Port> Link<P> {
         ecn: Ecn,
     ) -> Result<Packet, Reason> {
         let segment = tcp::View::new(bytes)?;
+        let index = self.addresses.index(local).ok_or(Reason::NotForUs)?;
         let caps = &self.caps;
         let accepted = caps.checksums_verified
             || caps.checksums_partial && segment.is_left_to_device(pseudo)
@@ -149,9 +184,10 @@ impl<P: Port> Link<P> {
         if !accepted {
             return Err(Reason::Checksum);
         }
-        let payload = offset(frame, segment.payload());
-        let header = segment.repr();
-        Ok(Packet::Segment(Segment { remote, local, ecn, header, payload }))
+        let flow = Flow::new(remote, segment.source_port(), index, segment.destination_port());
+        // Frames are shorter than 2^16.
+        let Range { start, end } = offset(frame, bytes);
+        Ok(Packet::Segment(Found { flow, ecn, start: start as u16, end: end as u16 }))
     }
 }
 

@@ -109,9 +109,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Gives 1 for a connection at work, else 0.
     fn audit_record(&self, slot: u32) -> Result<u32, Inconsistency> {
-        let addresses = &self.link.addresses;
-        let ends = self.flows.ends(slot, addresses).ok_or(Inconsistency::Flow(slot))?;
-        if self.flows.find(self.flows.hash(&ends), &ends, addresses) != Some(slot) {
+        let flow = self.flows.get(slot).map(|record| record.flow);
+        let found = flow.and_then(|flow| self.flows.find(self.flows.hash(&flow), &flow));
+        if found != Some(slot) {
             return Err(Inconsistency::Flow(slot));
         }
         let Some(Body::Working(block)) = self.flows.get(slot).map(|record| record.body) else {

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use app::{Dial, DialError, Handler, Remote};
 use port::Port;
-use tcp::{Opening, Tuple, initial_sequence_number};
+use tcp::{Flow, Opening, Tuple, initial_sequence_number};
 
 use super::{Core, tcp_turn};
 
@@ -40,11 +40,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
         let ends = self.ends_for(remote, dial.from)?;
         let local = self.link.addresses.index(ends.local).ok_or(DialError::LocalAddress)?;
-        let hash = self.flows.hash(&ends);
-        if self.flows.find(hash, &ends, &self.link.addresses).is_some() {
+        let flow = Flow::new(ends.remote, ends.remote_port, local, ends.local_port);
+        let hash = self.flows.hash(&flow);
+        if self.flows.find(hash, &flow).is_some() {
             return Err(DialError::InUse);
         }
-        let block = self.begin(&ends, local, hash).ok_or(DialError::Full)?;
+        let block = self.begin(flow, hash).ok_or(DialError::Full)?;
         let slot = self.blocks[block].slot;
         if let Some(record) = self.flows.get_mut(slot) {
             record.conn = dial.conn;
@@ -90,9 +91,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
         let (flows, listeners) = (&self.flows, &self.listeners);
         let is_free = |number, port| {
-            let ends = ends(address(number), port);
+            let local = addresses.index(address(number)).unwrap_or_default();
+            let flow = Flow::new(remote.ip(), remote.port(), local, port);
             !listeners.iter().any(|listener| listener.port == port)
-                && flows.find(flows.hash(&ends), &ends, addresses).is_none()
+                && flows.find(flows.hash(&flow), &flow).is_none()
         };
         let (number, port) =
             self.ports.choose(remote, candidates, is_free).ok_or(DialError::NoLocalPort)?;

@@ -6,18 +6,18 @@ use app::{DialError, End, Handler};
 use base::Seq;
 use mem::{Batch, Frame, Pool};
 use port::Port;
-use tcp::{Answered, Arrival, Body, Events, Late, Payload, Received, Tuple, Unreachable};
+use tcp::{Answered, Arrival, Body, Events, Flow, Late, Payload, Received, Unreachable};
 
 use super::{Core, tcp_turn};
 use crate::Reason;
-use crate::link::{Complaint, Control, Packet, Segment, Trouble};
+use crate::link::{Complaint, Control, Found, Packet, Segment, Trouble};
 
 /// Blocks looked at in one go for bytes ahead of their turn, when buffers have run out.
 const BLOCKS_A_LOOK: u32 = 16;
 
 /// A packet between the passes.
 enum Parsed {
-    Segment(Segment, u64),
+    Segment(Found, u64),
     Control(Control),
     Dropped,
 }
@@ -46,10 +46,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
             let data = arrivals.data(frame);
             match parsed {
-                Parsed::Segment(segment, hash) => {
-                    self.link.begin_answer(segment.remote, data);
-                    self.segment(app, segment, *hash, data);
-                    self.deal_with_stray(data);
+                Parsed::Segment(found, hash) => {
+                    if let Some(segment) = found.read(data) {
+                        self.link.begin_answer(segment.flow.remote(), data);
+                        self.segment(app, &segment, *hash);
+                        self.deal_with_stray(data);
+                    }
                 }
                 Parsed::Control(control) => {
                     if let Some(complaint) = self.link.control(control, data) {
@@ -75,10 +77,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     fn parse(&self, arrivals: &Pool, frame: &Frame) -> Parsed {
         match self.link.parse(arrivals.data(frame)) {
-            Ok(Packet::Segment(segment)) => {
-                let hash = self.flows.hash(&segment.ends());
+            Ok(Packet::Segment(found)) => {
+                let hash = self.flows.hash(&found.flow);
                 self.flows.prefetch_bucket(hash);
-                Parsed::Segment(segment, hash)
+                Parsed::Segment(found, hash)
             }
             Ok(Packet::Control(control)) => Parsed::Control(control),
             Err(reason) => {
@@ -88,27 +90,20 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
     }
 
-    fn segment<H: Handler<Conn = C>>(
-        &mut self,
-        app: &mut H,
-        segment: &Segment,
-        hash: u64,
-        frame: &[u8],
-    ) {
-        let payload = &frame[segment.payload.clone()];
-        self.counters.bytes_in.add(payload.len() as u64);
-        let found = self.flows.find(hash, &segment.ends(), &self.link.addresses);
+    fn segment<H: Handler<Conn = C>>(&mut self, app: &mut H, segment: &Segment<'_>, hash: u64) {
+        self.counters.bytes_in.add(segment.payload.len() as u64);
+        let found = self.flows.find(hash, &segment.flow);
         let Some(slot) = found else {
-            return self.segment_for_listener(app, segment, hash, payload);
+            return self.segment_for_listener(app, segment, hash);
         };
         let Some(record) = self.flows.get(slot) else { return };
         match record.body {
-            Body::Working(block) => self.segment_for_block(app, block, segment, payload),
+            Body::Working(block) => self.segment_for_block(app, block, segment),
             Body::Sleeping(sleeping) => match self.wake_up(slot, &sleeping) {
-                Some(block) => self.segment_for_block(app, block, segment, payload),
+                Some(block) => self.segment_for_block(app, block, segment),
                 None => self.drops.count(Reason::NoWorkingBlock),
             },
-            Body::TimeWait(_) => self.segment_for_time_wait(app, slot, segment, hash, payload),
+            Body::TimeWait(_) => self.segment_for_time_wait(app, slot, segment, hash),
         }
     }
 
@@ -116,20 +111,20 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         &mut self,
         app: &mut H,
         block: u32,
-        segment: &Segment,
-        payload: &[u8],
+        segment: &Segment<'_>,
     ) {
+        let payload = segment.payload;
         if !payload.is_empty() && !self.has_room(block, segment.header.sequence) {
             // As if the payload had been lost, before anything about it is acknowledged. What the
             // segment acknowledges still counts: that is what gives buffers back.
             self.drops.count(Reason::NoBuffer);
-            return self.segment_for_block(app, block, &segment.without_payload(), &[]);
+            return self.segment_for_block(app, block, &segment.without_payload());
         }
         // What is ahead of its turn may not take the buffers that what comes before it needs.
         let spare = 2 * self.settings.buffers_for_payload - 1;
         let can_hold = self.buffers.available() >= spare.max(self.buffers.capacity() / 2);
         let held = &mut self.blocks[block];
-        let arrival = arrival(segment, payload, can_hold);
+        let arrival = arrival(segment, can_hold);
         let before = held.tcp.receive_next();
         let mut received = held.tcp.receive(&mut tcp_turn!(self), &arrival);
         if received.acknowledged > 0 {
@@ -138,10 +133,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if received.reset.is_some() {
             match self.take_cookie_instead(block, &arrival) {
                 Answered::Complete(_) => {
-                    return self.segment_for_block(app, block, segment, payload);
+                    return self.segment_for_block(app, block, segment);
                 }
                 Answered::Early => received.reset = None,
-                Answered::No => self.stray = received.reset.take().map(|r| (segment.ends(), r)),
+                Answered::No => self.stray = received.reset.take().map(|r| (self.ends(segment), r)),
             }
         }
         let held = &mut self.blocks[block];
@@ -256,17 +251,16 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         &mut self,
         app: &mut H,
         slot: u32,
-        segment: &Segment,
+        segment: &Segment<'_>,
         hash: u64,
-        payload: &[u8],
     ) {
         let Some(record) = self.flows.get_mut(slot) else { return };
         let Body::TimeWait(mut time_wait) = record.body else { return };
-        let late = time_wait.receive(&mut tcp_turn!(self), &arrival(segment, payload, false));
+        let late = time_wait.receive(&mut tcp_turn!(self), &arrival(segment, false));
         record.body = Body::TimeWait(time_wait);
         match late {
             Late::Ignore => self.drops.count(Reason::Refused),
-            Late::Acknowledge(outgoing) => self.send(&segment.ends(), &outgoing),
+            Late::Acknowledge(outgoing) => self.send(&self.ends(segment), &outgoing),
             Late::Over => self.forget(slot),
             Late::Reopen { after } => {
                 self.forget(slot);
@@ -281,18 +275,15 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if about.protocol != wire::protocol::TCP {
             return;
         }
-        let ends = Tuple {
-            local: about.source,
-            local_port: about.source_port,
-            remote: about.destination,
-            remote_port: about.destination_port,
-        };
-        let found = self.flows.find(self.flows.hash(&ends), &ends, &self.link.addresses);
+        let Some(local) = self.link.addresses.index(about.source) else { return };
+        let remote = about.destination;
+        let flow = Flow::new(remote, about.destination_port, local, about.source_port);
+        let found = self.flows.find(self.flows.hash(&flow), &flow);
         let Some(record) = found.and_then(|slot| self.flows.get(slot)) else { return };
         // A sleeping connection has nothing in flight that could be spoken of.
         let Body::Working(block) = record.body else { return };
         let error = match complaint.what {
-            Trouble::TooBig { mtu } => Unreachable::TooBig { mss: mss_of(mtu, ends.remote) },
+            Trouble::TooBig { mtu } => Unreachable::TooBig { mss: mss_of(mtu, remote) },
             Trouble::Unreachable { hard: true } => Unreachable::Hard,
             Trouble::Unreachable { hard: false } => Unreachable::Soft,
         };
@@ -315,12 +306,8 @@ fn mss_of(mtu: u16, remote: core::net::IpAddr) -> u16 {
 }
 
 /// A segment as TCP wants it.
-pub(super) const fn arrival<'a>(
-    segment: &'a Segment,
-    payload: &[u8],
-    can_hold: bool,
-) -> Arrival<'a> {
+pub(super) const fn arrival<'a>(segment: &'a Segment<'_>, can_hold: bool) -> Arrival<'a> {
     // A frame's payload is shorter than 2^16.
-    let length = payload.len() as u32;
+    let length = segment.payload.len() as u32;
     Arrival { header: &segment.header, length, ecn: segment.ecn, can_hold }
 }

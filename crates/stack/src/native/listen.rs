@@ -10,7 +10,6 @@ use tcp::{
     Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple,
     initial_sequence_number,
 };
-use wire::tcp::Flags;
 
 use super::input::arrival;
 use super::{Core, tcp_turn};
@@ -22,15 +21,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     pub(super) fn segment_for_listener<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
-        segment: &Segment,
+        segment: &Segment<'_>,
         hash: u64,
-        payload: &[u8],
     ) {
-        let ends = segment.ends();
-        if !self.link.addresses.contains(ends.local) {
-            return self.drops.count(Reason::NotForUs);
-        }
-        let arrived = arrival(segment, payload, false);
+        let ends = self.ends(segment);
+        let arrived = arrival(segment, false);
         if self.draining || self.listener(&ends).is_none() {
             self.drops.count(Reason::NoListener);
             self.stray = Reset::answering(&arrived).map(|reset| (ends, reset));
@@ -43,7 +38,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 let config = &self.settings.tcp;
                 match self.cookies.take(config, self.now, &ends, &arrived) {
                     Answered::Complete(sleeping) => {
-                        self.begin_from_cookie(app, segment, hash, (&sleeping, payload));
+                        self.begin_from_cookie(app, segment, hash, &sleeping);
                     }
                     Answered::Early => self.drops.count(Reason::NoConnection),
                     Answered::No => self.stray = Some((ends, reset)),
@@ -57,12 +52,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     pub(super) fn accept<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
-        segment: &Segment,
+        segment: &Segment<'_>,
         hash: u64,
         after: Option<Seq>,
     ) {
-        let ends = segment.ends();
-        let arrived = arrival(segment, &[], false);
+        let ends = self.ends(segment);
+        let arrived = Arrival { length: 0, ..arrival(segment, false) };
         let mss = self.link.mss(ends.remote);
         if !self.admits(app, &ends) {
             return self.refuse(&ends, Reset::answering(&arrived));
@@ -72,8 +67,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let cookie = self.cookies.answer(config, self.now, &ends, &arrived, mss);
             return self.send(&ends, &cookie);
         }
-        let Some(local) = self.link.addresses.index(ends.local) else { return };
-        let Some(block) = self.begin(&ends, local, hash) else {
+        let Some(block) = self.begin(segment.flow, hash) else {
             return self.drops.count(Reason::NoWorkingBlock);
         };
         let mut iss = initial_sequence_number(self.settings.sequence_key, &ends, self.now);
@@ -95,21 +89,20 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     fn begin_from_cookie<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
-        segment: &Segment,
+        segment: &Segment<'_>,
         hash: u64,
-        (sleeping, payload): (&Sleeping, &[u8]),
+        sleeping: &Sleeping,
     ) {
-        let ends = segment.ends();
+        let ends = self.ends(segment);
         if !self.admits(app, &ends) {
-            return self.refuse(&ends, Reset::answering(&arrival(segment, payload, false)));
+            return self.refuse(&ends, Reset::answering(&arrival(segment, false)));
         }
-        let Some(local) = self.link.addresses.index(ends.local) else { return };
-        let Some(block) = self.begin(&ends, local, hash) else {
+        let Some(block) = self.begin(segment.flow, hash) else {
             return self.drops.count(Reason::NoWorkingBlock);
         };
         self.complete_from_cookie(block, sleeping, ends.remote);
         self.clients.enter(ends.remote);
-        self.segment_for_block(app, block, segment, payload);
+        self.segment_for_block(app, block, segment);
     }
 
     /// What a segment refused in SYN-RECEIVED is to a cookie: one that went out for an earlier copy
@@ -152,12 +145,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// A record and a block for a connection between these ends.
-    pub(super) fn begin(&mut self, ends: &Tuple, local: u16, hash: u64) -> Option<u32> {
+    pub(super) fn begin(&mut self, flow: Flow, hash: u64) -> Option<u32> {
         if self.is_full() || self.blocks.available() == 0 {
             return None;
         }
-        let flow = Flow::new(ends.remote, ends.remote_port, local, ends.local_port);
-        let slot = self.flows.insert(hash, flow, Body::Working(0), &self.link.addresses)?;
+        let slot = self.flows.insert(hash, flow, Body::Working(0))?;
         let block = self.blocks.take(slot);
         match (block, self.flows.get_mut(slot)) {
             (Some(block), Some(record)) => {
@@ -165,7 +157,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 Some(block)
             }
             _ => {
-                self.flows.remove(slot, &self.link.addresses);
+                self.flows.remove(slot);
                 None
             }
         }
@@ -177,6 +169,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             self.forget_oldest_time_wait();
         }
         self.flows.len() >= self.settings.connections || self.flows.is_full()
+    }
+
+    /// The ends of the connection that a segment belongs to.
+    pub(super) fn ends(&self, segment: &Segment<'_>) -> Tuple {
+        crate::flows::tuple(&segment.flow, &self.link.addresses)
     }
 
     fn refuse(&mut self, ends: &Tuple, reset: Option<Reset>) {
@@ -197,25 +194,5 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Some(listener) if !opened => Role::Accepted { listener },
             _ => Role::Opened,
         }
-    }
-}
-
-impl Segment {
-    /// The ends of the connection that the segment belongs to.
-    pub(crate) const fn ends(&self) -> Tuple {
-        Tuple {
-            local: self.local,
-            local_port: self.header.destination_port,
-            remote: self.remote,
-            remote_port: self.header.source_port,
-        }
-    }
-
-    /// The segment as it would be with its payload, and the FIN after it, cut off.
-    pub(crate) fn without_payload(&self) -> Self {
-        let mut cut = self.clone();
-        cut.header.flags = cut.header.flags.without(Flags::FIN);
-        cut.payload = 0..0;
-        cut
     }
 }

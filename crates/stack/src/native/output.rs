@@ -44,6 +44,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Sends what TCP has to send. True when all of it went out.
     pub(super) fn output(&mut self, block: u32) -> bool {
+        if !self.blocks[block].tcp.has_output() {
+            return true;
+        }
         let Some(ends) = self.flows.ends(self.blocks[block].slot, &self.link.addresses) else {
             return true;
         };
@@ -78,6 +81,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             );
             if length > 0 && !whole {
                 self.blocks[block].facts.short = true;
+                return true;
+            }
+            if !self.blocks[block].tcp.has_output() {
                 return true;
             }
         }

@@ -22,24 +22,33 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if working.facts.time_wait && !working.facts.listed {
             return self.enter_time_wait(app, block);
         }
-        if working.is_at_rest() {
+        let at_rest = working.is_at_rest();
+        if at_rest {
             let scarce = self.blocks.are_scarce();
             if scarce || working.tcp.may_sleep(&self.settings.tcp, self.now) {
                 return self.sleep(block);
             }
         }
-        self.arm(block);
+        self.set_timer(block, at_rest);
     }
 
     /// Sets a block's timer to the earliest of what it waits for.
     pub(super) fn arm(&mut self, block: u32) {
+        let at_rest = self.blocks[block].is_at_rest();
+        self.set_timer(block, at_rest);
+    }
+
+    fn set_timer(&mut self, block: u32, at_rest: bool) {
         let working = &self.blocks[block];
-        // At rest but awake: only to keep its congestion window for a while.
-        let again = working.is_at_rest().then(|| self.now + self.settings.tcp.rto_min);
-        let first = [working.tcp.deadline(), working.timer, again].into_iter().flatten().min();
+        let mut first = working.tcp.deadline().unwrap_or(Instant::NEVER);
+        if at_rest {
+            // Awake only to keep its congestion window for a while.
+            first = first.min(self.now + self.settings.tcp.rto_min);
+        }
+        first = working.timer.map_or(first, |timer| timer.min(first));
         match first {
-            Some(first) => self.wheel.set(block, first),
-            None => self.wheel.cancel(block),
+            Instant::NEVER => self.wheel.cancel(block),
+            first => self.wheel.set(block, first),
         }
     }
 
@@ -61,11 +70,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Gives a sleeping connection a block. `None` when there is none.
     pub(super) fn wake_up(&mut self, slot: u32, sleeping: &Sleeping) -> Option<u32> {
-        let ends = self.flows.ends(slot, &self.link.addresses)?;
         let record = self.flows.get_mut(slot)?;
         let block = self.blocks.take(slot)?;
         record.body = Body::Working(block);
-        let mss = self.link.mss(ends.remote);
+        let mss = self.link.mss(record.flow.remote());
         let working = &mut self.blocks[block];
         working.tcp.wake(&tcp_turn!(self), sleeping, mss);
         working.sent_to = working.tcp.end();
@@ -124,7 +132,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     fn remove(&mut self, block: u32) {
         let slot = self.blocks[block].slot;
         self.release(block);
-        self.flows.remove(slot, &self.link.addresses);
+        self.flows.remove(slot);
     }
 
     fn tell_end<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
@@ -187,7 +195,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Removes the record of a connection in TIME-WAIT. Its place in the queue stays, and means
     /// nothing any more.
     pub(super) fn forget(&mut self, slot: u32) {
-        self.flows.remove(slot, &self.link.addresses);
+        self.flows.remove(slot);
         self.in_time_wait -= 1;
     }
 

@@ -91,22 +91,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// What the handler is to be called for next, if for anything.
     fn next_event(&self, block: u32) -> Option<Event> {
-        if self.leaves_buffers_to_others(block) {
-            return None;
-        }
-        let block = &self.blocks[block];
-        let facts = &block.facts;
-        if !facts.established || facts.closing || !block.is_writable(self.ahead()) {
-            return None;
-        }
-        if !facts.opened {
-            return Some(Event::Open);
-        }
-        match block.waiting {
-            Next::Write => Some(Event::Room),
-            Next::Read | Next::Idle if facts.fresh => Some(Event::Data),
-            _ => None,
-        }
+        let working = &self.blocks[block];
+        let facts = &working.facts;
+        let event = match working.waiting {
+            _ if !facts.established || facts.closing => return None,
+            _ if !facts.opened => Event::Open,
+            Next::Write => Event::Room,
+            Next::Read | Next::Idle if facts.fresh => Event::Data,
+            _ => return None,
+        };
+        let may = working.is_writable(self.ahead()) && !self.leaves_buffers_to_others(block);
+        may.then_some(event)
     }
 
     /// Bytes that a handler may put out beyond those sent: enough for the segments of several calls
@@ -162,27 +157,34 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if needs_room && !self.has_buffer(block, event) {
             return Fate::Starved;
         }
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        let kept = new.is_empty();
-        if event == Event::Data && kept {
-            self.blocks[block].received.gather(&mut scratch, &self.buffers);
+        if event == Event::Data && new.is_empty() {
+            return self.call_for_kept(app, block);
         }
-        let offered = if kept { &scratch[..] } else { new };
-        let step = self.invoke(app, block, event, offered);
-        let consumed = step.consumed().min(offered.len());
-        if kept {
-            self.blocks[block].received.consume(consumed, &mut self.buffers);
-        }
-        let left = if kept { &[] } else { &new[consumed..] };
-        self.scratch = scratch;
+        let step = self.invoke(app, block, event, new);
+        let consumed = step.consumed().min(new.len());
         if consumed > 0 {
             self.blocks[block].tcp.consumed(&tcp_turn!(self), consumed as u32);
         }
-        if self.keep(app, block, left) == Fate::Over {
+        if self.keep(app, block, &new[consumed..]) == Fate::Over {
             return Fate::Over;
         }
         self.apply(app, block, event, step)
+    }
+
+    /// The same for bytes that are kept, and for the end of input.
+    fn call_for_kept<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) -> Fate {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        self.blocks[block].received.gather(&mut scratch, &self.buffers);
+        let step = self.invoke(app, block, Event::Data, &scratch);
+        let consumed = step.consumed().min(scratch.len());
+        self.scratch = scratch;
+        let working = &mut self.blocks[block];
+        if consumed > 0 {
+            working.received.consume(consumed, &mut self.buffers);
+            working.tcp.consumed(&tcp_turn!(self), consumed as u32);
+        }
+        self.apply(app, block, Event::Data, step)
     }
 
     /// Calls the handler and takes what it put out.
