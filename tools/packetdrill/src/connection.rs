@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use base::{Instant, Seq};
 use tcp::{
@@ -194,6 +193,10 @@ impl Connection {
         if received.acknowledged > 0 {
             self.output.acknowledged(received.acknowledged);
             self.counts.acknowledged(received.acknowledged);
+            if !self.options.cork {
+                // MSG_MORE holds until something else makes the sender look.
+                self.release();
+            }
         }
         if let Some(reset) = received.reset {
             net.send_reset(self.local, self.remote, reset);
@@ -307,6 +310,7 @@ impl Connection {
         }
         if events.any(Events::ESTABLISHED) {
             self.established = true;
+            self.grow_send_buffer(net);
         }
         if events.any(Events::INPUT_ENDED) {
             self.input.ended = true;
@@ -349,7 +353,7 @@ impl Connection {
         if self.over || self.time_wait.is_some() {
             return None;
         }
-        let held = self.held_since.map(|since| since + HOLD);
+        let held = self.held_since.map(|since| since + self.hold());
         let own = [self.working.deadline(), self.keep_alive_at(), held, self.orphan_until];
         own.into_iter().flatten().min()
     }
@@ -379,7 +383,9 @@ impl Connection {
             self.working.keep_alive(&turn);
         }
         self.note(net, events);
-        if self.held_since.is_some_and(|since| since + HOLD <= net.now) {
+        if self.held_since.is_some_and(|since| since + self.hold() <= net.now) {
+            // Nobody said in time that more follows, so nothing does.
+            self.more = false;
             self.release();
         }
         self.flush(net);
@@ -427,9 +433,6 @@ impl Connection {
         }
         let info = self.working.info(&self.config);
         self.counts.account(net.now, &info, self.output.len(), self.no_space);
-        if net.is_linux() {
-            self.options.grow_send_buffer(info.congestion_window / u32::from(info.send_mss.max(1)));
-        }
     }
 
     /// FreeBSD has its FIN on every acknowledgment until the peer has it, but on challenges.
@@ -466,9 +469,6 @@ impl Connection {
         }
     }
 }
-
-/// Longest that a short segment is held back by TCP_CORK or MSG_MORE.
-const HOLD: Duration = Duration::from_millis(200);
 
 /// Whether the answer to a segment is a challenge ACK of RFC 5961.
 const fn is_challenge(dropped: Dropped) -> bool {

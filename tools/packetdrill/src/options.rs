@@ -8,9 +8,10 @@ use tcp::{Algorithm, Config};
 use crate::profile::{Flags, Profile};
 use crate::settings::{Ecn, Settings};
 
-/// Bytes of a send buffer for each segment of the congestion window: what Linux counts for a
-/// segment of an Ethernet frame, headers and bookkeeping included, twice.
-const SEND_BUFFER_A_SEGMENT: u32 = 2 * 4_352;
+/// What Linux counts for a segment beside its payload: room for headers and two structures, and
+/// one more that is not rounded up with them.
+const SEGMENT_OVERHEAD: u32 = 640;
+const SEGMENT_BOOKKEEPING: u32 = 256;
 
 /// A socket's options.
 #[derive(Clone, Debug)]
@@ -155,10 +156,11 @@ impl Options {
         }
     }
 
-    /// Linux lets the send buffer grow with the congestion window.
-    pub(crate) fn grow_send_buffer(&mut self, segments: u32) {
+    /// Linux lets the send buffer grow with the congestion window: room for two of those.
+    pub(crate) fn grow_send_buffer(&mut self, segments: u32, mss: u32) {
         if !self.send_fixed {
-            let wanted = SEND_BUFFER_A_SEGMENT.saturating_mul(segments.max(10));
+            let each = (mss + SEGMENT_OVERHEAD).next_power_of_two() + SEGMENT_BOOKKEEPING;
+            let wanted = (2 * each).saturating_mul(segments.max(10));
             self.send_buffer = self.send_buffer.max(wanted.min(self.settings.send[1]));
         }
     }

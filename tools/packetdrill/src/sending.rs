@@ -2,6 +2,8 @@
 //! bursts, and room in the send buffer. Invariant: what the application wrote goes out in order;
 //! only how it is cut and marked differs between profiles.
 
+use std::time::Duration;
+
 use base::Seq;
 use tcp::{Outgoing, Turn};
 use wire::tcp::Flags as Bits;
@@ -34,6 +36,11 @@ impl Connection {
             self.working.write(held as u32);
         }
         self.held_since = None;
+    }
+
+    /// Longest that a short segment is held back by TCP_CORK or MSG_MORE.
+    pub(crate) fn hold(&self) -> Duration {
+        self.working.info(&self.config).timeout
     }
 
     /// Hands over what is not to be held back: all of it, or whole segments.
@@ -207,8 +214,20 @@ impl Connection {
             && waiting < u64::from(self.options.notsent_lowat)
     }
 
+    /// Linux lets the send buffer grow when somebody found no room in it.
+    pub(crate) fn grow_send_buffer(&mut self, net: &Net) {
+        let info = self.working.info(&self.config);
+        if net.is_linux() {
+            let mss = u32::from(info.send_mss.max(1));
+            self.options.grow_send_buffer(info.congestion_window / mss, mss);
+        }
+    }
+
     /// Wakes whoever found no room, now that there is.
     pub(crate) fn offer_space(&mut self, net: &Net) {
+        if self.no_space {
+            self.grow_send_buffer(net);
+        }
         if self.no_space && self.has_space(net) {
             self.no_space = false;
             self.wakeups.output += 1;

@@ -98,6 +98,7 @@ impl Caller {
                 }
             }
             "writev" => self.writev(first()?, &arguments[1])?,
+            "sendmsg" => self.sendmsg(first()?, &arguments[1], number(2)? as c_int)?,
             "recvmsg" => self.recvmsg(first()?, &arguments[1])?,
             "fcntl" => {
                 let argument = if arguments.len() > 2 { number(2)? } else { 0 };
@@ -146,6 +147,18 @@ impl Caller {
             })
             .collect();
         Ok(call!(self, writev, fd, vectors.as_ptr(), vectors.len() as c_int))
+    }
+
+    fn sendmsg(&self, fd: c_int, message: &Value, flags: c_int) -> Result<i64, String> {
+        let lengths = lengths(message.field("msg_iov").ok_or("no msg_iov")?)?;
+        let bytes = vec![0_u8; lengths.iter().sum()];
+        let mut piece =
+            libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        // SAFETY: all its fields may be zero.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_iov = &raw mut piece;
+        header.msg_iovlen = 1;
+        Ok(call!(self, sendmsg, fd, &raw const header, flags))
     }
 
     fn recvmsg(&self, fd: c_int, message: &Value) -> Result<i64, String> {
