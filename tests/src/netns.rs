@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Outcome;
+use crate::process::Process;
 
 /// How namespaces of tests are called: this, the process, a number, and `s` or `c`.
 const PREFIX: &str = "crore-test-";
@@ -23,6 +24,9 @@ const NAMESPACES: &str = "/run/netns";
 
 /// How long a connection may take to be established.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a server may take to answer for the first time. Generous: the machine may be busy.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// The server's address.
 pub const SERVER: &str = "10.77.0.1";
@@ -73,6 +77,12 @@ impl Network {
         Ok(network)
     }
 
+    /// The name of the client's namespace.
+    #[must_use]
+    pub fn client_name(&self) -> &str {
+        &self.client
+    }
+
     /// A command on the server's host.
     #[must_use]
     pub fn on_server(&self, program: impl AsRef<Path>) -> Command {
@@ -98,6 +108,22 @@ impl Network {
             Ok(TcpStream::connect_timeout(&address, CONNECT_MAX)?)
         });
         connecting.join().map_err(|_| "the connecting thread panicked")?
+    }
+
+    /// Starts a server on the server's host and waits until it accepts connections at a port.
+    ///
+    /// # Errors
+    /// When it does not; the message has what it printed.
+    pub fn started(&self, command: Command, port: u16) -> Outcome<Process> {
+        let mut process = Process::start(command)?;
+        let start = Instant::now();
+        while self.connect(SERVER, port).is_err() {
+            if process.ended()?.is_some() || start.elapsed() > START_MAX {
+                return Err(format!("does not serve:\n{}", process.printed()?).into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(process)
     }
 
     /// Runs a command line, words separated by single spaces, on the client's host and gives what it

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use crate::netns::{self, Network};
 use crate::process::Process;
 use crate::tree::Tree;
 use crate::{Outcome, ports};
@@ -52,6 +53,21 @@ impl Nginx {
         command.arg("-p").arg(folder.root()).arg("-c").arg(file).args(["-e", "stderr"]);
         let mut process = Process::start(command)?;
         ports::wait_for(&mut process, address)?;
+        Ok(Self { process, address, _folder: folder })
+    }
+
+    /// Starts nginx on a network's server host, at this port, and waits until it listens.
+    ///
+    /// # Errors
+    /// As [`Nginx::start`].
+    pub fn start_on(network: &Network, settings: &Settings<'_>, port: u16) -> Outcome<Self> {
+        let folder = Tree::new()?;
+        let address = SocketAddr::new(netns::SERVER.parse()?, port);
+        let file = folder.file("nginx.conf", configuration(settings, folder.root(), address))?;
+        let mut command = network.on_server("taskset");
+        command.args(["-c", &settings.core.unwrap_or(0).to_string(), "nginx"]);
+        command.arg("-p").arg(folder.root()).arg("-c").arg(file).args(["-e", "stderr"]);
+        let process = network.started(command, port)?;
         Ok(Self { process, address, _folder: folder })
     }
 

@@ -19,7 +19,7 @@ const ROUND: usize = 24 << 20;
 const LOSSY: usize = 6 << 20;
 
 /// An echo server on our own stack.
-fn echo(network: &Network) -> Outcome<Served> {
+fn echo(network: &Network) -> Outcome<Process> {
     let example = std::env::current_exe()?
         .ancestors()
         .nth(2)
@@ -27,7 +27,7 @@ fn echo(network: &Network) -> Outcome<Served> {
         .join("examples/echo_on_interface");
     let mut command = network.on_server(example);
     command.args([INTERFACE, "0.0.0.0:7000"]);
-    Served::wait(network, Process::start(command)?, 7000)
+    network.started(command, 7000)
 }
 
 /// Sends `content` and compares what comes back.

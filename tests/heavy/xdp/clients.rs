@@ -3,7 +3,6 @@
 use rig::Outcome;
 use rig::crore;
 use rig::netns::{Network, SERVER, SERVER_V6};
-use rig::process::Process;
 use rig::tree::{Tree, pattern};
 
 use super::{Served, get};
@@ -39,7 +38,7 @@ fn curl_wrk_and_h2load_are_served_beside_the_kernel() -> Outcome {
         let mut beside = network.on_server(crore::program()?);
         beside.arg("serve").arg(tree.root());
         beside.args(["--net", "epoll", "--listen", &format!("{SERVER}:81")]);
-        let _beside = Served::wait(&network, Process::start(beside)?, 81)?;
+        let _beside = network.started(beside, 81)?;
         for port in [80, 81] {
             assert!(get(&network, &format!("http://{SERVER}:{port}/file"))? == content, "{port}");
         }

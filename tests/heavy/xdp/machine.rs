@@ -74,7 +74,7 @@ fn what_is_in_the_way_is_named_with_what_to_do() -> Outcome {
     let mut beside = network.on_server(crore::program()?);
     beside.arg("serve").arg(tree.root());
     beside.args(["--net", "epoll", "--listen", &format!("{SERVER}:81")]);
-    let _beside = Served::wait(&network, Process::start(beside)?, 81)?;
+    let _beside = network.started(beside, 81)?;
     says("xdp:eth0", "0.0.0.0:81", "is in use by another program")?;
     let _served = Served::start(&network, "", tree.root(), &[])?;
     says("xdp:eth0", "0.0.0.0:82", "is used by another AF_XDP socket")

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rig::Outcome;
-use rig::netns::{INTERFACE, Network, SERVER};
+use rig::netns::{INTERFACE, Network};
 use rig::process::Process;
 
 /// How long a server may take to answer for the first time.
@@ -29,19 +29,7 @@ impl Served {
         let mut command = network.on_server(rig::crore::program()?);
         command.arg("serve").arg(root).args(["--net", &format!("xdp:{INTERFACE}{mode}")]);
         command.args(["--listen", "0.0.0.0:80,[::]:80"]).args(flags);
-        Self::wait(network, Process::start(command)?, 80)
-    }
-
-    /// Waits until something accepts connections at a port.
-    fn wait(network: &Network, mut process: Process, port: u16) -> Outcome<Self> {
-        let start = Instant::now();
-        while network.connect(SERVER, port).is_err() {
-            if process.ended()?.is_some() || start.elapsed() > START_MAX {
-                return Err(format!("does not serve:\n{}", process.printed()?).into());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Self { process })
+        Ok(Self { process: network.started(command, 80)? })
     }
 
     /// What the server says when it has started.

@@ -14,7 +14,7 @@ const SERVER_CORE: u32 = 0;
 
 /// nginx with everything on that makes it faster at this and nothing that changes what it sends.
 /// Without sendfile a small file takes three system calls (read it, write all), with it five.
-const NGINX_HTTP: &str = "
+pub const NGINX_HTTP: &str = "
   sendfile off;
   tcp_nodelay on;
   keepalive_timeout 1h;

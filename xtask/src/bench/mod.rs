@@ -4,6 +4,8 @@
 //! round after round, so that whatever else the machine does meets both. What counts is the ratio
 //! of a round; its spread over the rounds is printed beside it. A wrong answer is an error.
 //!
+//! `bench net` is crore's own stack on AF_XDP against nginx on the kernel's, over one wire ([`net`]).
+//!
 //! `bench stack` is our TCP/IP stack against smoltcp and the kernel's, each alone ([`stack`]).
 
 mod contestant;
@@ -11,6 +13,7 @@ mod document;
 mod hold;
 mod machine;
 mod memory;
+mod net;
 mod serve;
 mod share;
 mod spread;
@@ -40,7 +43,7 @@ const FULL: Effort = Effort { rounds: 5, seconds: 3, idle: 15_000, measured: 10_
 /// To see that all of it works; its figures mean little.
 const QUICK: Effort = Effort { rounds: 2, seconds: 1, idle: 2_000, measured: 2_000 };
 
-const SUBJECTS: &str = "there are serve and stack";
+const SUBJECTS: &str = "there are serve, net and stack";
 
 /// Runs the comparison that `arguments` ask for.
 pub fn run(arguments: &[&str]) -> Outcome {
@@ -56,6 +59,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
     let effort = if quick { QUICK } else { FULL };
     let report = match *subject {
         "serve" => serve::compare(effort)?,
+        "net" => net::compare(effort)?,
         "stack" => stack::compare(effort.rounds)?,
         _ => return Err(format!("there is no benchmark {subject}; {SUBJECTS}").into()),
     };
