@@ -238,14 +238,15 @@ where
         }
         Footing::Link { config, queue, recorder } => {
             let config = native::for_shard(*config, number, limits);
+            let share = (place.context.index, place.context.shards);
             match queue {
                 Queue::Tap(port) => {
                     let port = Tracer::new(*port, recorder);
-                    serve(place, make, |counters| on(port, &config, counters))
+                    serve(place, make, |counters| on(port, &config, share, counters))
                 }
                 Queue::Xdp(port) => {
                     let port = Tracer::new(*port, recorder);
-                    serve(place, make, |counters| on(port, &config, counters))
+                    serve(place, make, |counters| on(port, &config, share, counters))
                 }
             }
         }
@@ -256,9 +257,11 @@ where
 fn on<P: Port, C: Copy + Default>(
     port: P,
     config: &stack::Config,
+    (index, shards): (u16, u16),
     counters: Arc<Counters>,
 ) -> Result<Made<Native<P, C>>, Error> {
-    let engine = Native::new(port, config, counters, time::now()).map_err(LinkError::Memory)?;
+    let mut engine = Native::new(port, config, counters, time::now()).map_err(LinkError::Memory)?;
+    engine.share_ports(index, shards);
     let vitals = Some(engine.vitals());
     Ok(Made { engine, vitals })
 }

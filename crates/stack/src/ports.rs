@@ -23,13 +23,22 @@ const PLACES: u32 = 8;
 pub(crate) struct Ports {
     key: SipKey,
     prng: Prng,
+    /// Which ports are this stack's: those whose number, counted from [`FIRST`], gives `share.0` when
+    /// divided by `share.1`. Others have the same addresses and the same key.
+    share: (u16, u16),
     /// How far the choices for a destination have come.
     counters: [u32; COUNTERS],
 }
 
 impl Ports {
     pub(crate) const fn new(key: SipKey, prng: Prng) -> Self {
-        Self { key, prng, counters: [0; COUNTERS] }
+        Self { key, prng, share: (0, 1), counters: [0; COUNTERS] }
+    }
+
+    /// Leaves ports to other stacks: this is the one with number `index` of so many.
+    pub(crate) fn share(&mut self, index: u16, of: u16) {
+        let of = of.clamp(1, COUNT as u16);
+        self.share = (index % of, of);
     }
 
     /// A choice for a connection to `remote` from one of so many addresses: the address's place
@@ -42,23 +51,27 @@ impl Ports {
         is_free: impl Fn(u32, u16) -> bool,
     ) -> Option<(u32, u16)> {
         // No more than 2^16 addresses of less than 2^16 ports each.
-        let space = addresses.len() as u32 * COUNT;
+        let (index, of) = self.share;
+        let own = COUNT / u32::from(of);
+        let space = addresses.len() as u32 * own;
         if space == 0 {
             return None;
         }
-        let [offset, index] = self.hashes(remote, addresses.start);
+        let [offset, counter] = self.hashes(remote, addresses.start);
+        let which = counter as usize % COUNTERS;
         for _ in 0..PLACES {
             for _ in 0..TRIES {
-                let counter = &mut self.counters[index as usize % COUNTERS];
+                let counter = &mut self.counters[which];
                 let place = (u64::from(offset) + u64::from(*counter)) % u64::from(space);
                 *counter = (*counter + 1) % space;
                 // Below `space`; the port is below FIRST + COUNT.
-                let (address, port) = (place as u32 / COUNT, FIRST + (place as u32 % COUNT) as u16);
+                let (address, port) = (place as u32 / own, (place as u32 % own) as u16);
+                let port = FIRST + port * of + index;
                 if is_free(addresses.start + address, port) {
                     return Some((addresses.start + address, port));
                 }
             }
-            self.counters[index as usize % COUNTERS] = self.prng.below(space);
+            self.counters[which] = self.prng.below(space);
         }
         None
     }
@@ -108,6 +121,20 @@ mod tests {
             assert!(seen.insert((address, port)));
         }
         assert_eq!(tries.get(), 2 * COUNT);
+    }
+
+    /// They have the same key, so without that they would make the same choices.
+    #[test]
+    fn stacks_with_the_same_addresses_never_choose_the_same_port() {
+        let mut seen = HashSet::new();
+        for index in 0..3 {
+            let mut ports = ports();
+            ports.share(index, 3);
+            for _ in 0..COUNT / 3 {
+                assert!(seen.insert(ports.choose(remote(80), 0..1, |_, _| true).unwrap()));
+            }
+        }
+        assert_eq!(seen.len() as u32, COUNT);
     }
 
     #[test]

@@ -225,6 +225,12 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         self.core.bytes_touched() + self.arrivals.bytes_touched()
     }
 
+    /// Has connections opened from the ports of one of several stacks that have the same addresses:
+    /// the one with number `index` of so many. Without that all ports are its own.
+    pub fn share_ports(&mut self, index: u16, of: u16) {
+        self.core.ports.share(index, of);
+    }
+
     /// The port, to look at what it counts.
     #[must_use]
     pub const fn port(&mut self) -> &mut P {
