@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::scale::{Mapping, Tick};
 use crate::xml::{self, coordinate};
-use crate::{Axis, Chart, Data, Series, marks, path, style};
+use crate::{Axis, Chart, Data, Mark, Place, Series, marks, path, style};
 
 const WIDTH: f64 = 860.0;
 const PLOT_HEIGHT: f64 = 340.0;
@@ -29,8 +29,19 @@ pub(crate) struct Plot {
 
 impl Plot {
     fn new(chart: &Chart, top: f64) -> Self {
-        let x = Mapping::new(&chart.x, chart.series.iter().flat_map(|series| xs(&series.data)));
-        let y = Mapping::new(&chart.y, chart.series.iter().flat_map(|series| ys(&series.data)));
+        // What is marked is within the axes, too.
+        let marked_x = |mark: &Mark| match mark.at {
+            Place::X(value) | Place::End(value) => Some(value),
+            Place::Y(_) => None,
+        };
+        let marked_y = |mark: &Mark| match mark.at {
+            Place::Y(value) => Some(value),
+            Place::X(_) | Place::End(_) => None,
+        };
+        let across = chart.series.iter().flat_map(|series| xs(&series.data));
+        let upwards = chart.series.iter().flat_map(|series| ys(&series.data));
+        let x = Mapping::new(&chart.x, across.chain(chart.marks.iter().filter_map(marked_x)));
+        let y = Mapping::new(&chart.y, upwards.chain(chart.marks.iter().filter_map(marked_y)));
         Self { left: LEFT, right: RIGHT, top, bottom: top + PLOT_HEIGHT, x, y }
     }
 

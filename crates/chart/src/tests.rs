@@ -172,6 +172,15 @@ fn a_chart_without_data_says_so() {
 }
 
 #[test]
+fn a_mark_beyond_the_data_is_within_the_axis() {
+    let series = vec![Series::new("", 0, Data::Line(vec![(1.0, 1.0), (2000.0, 1.0)]))];
+    let marks = vec![Mark { at: Place::End(2001.0), text: "why it ends".to_owned() }];
+    let x = axis(Unit::Count, Scale::Log);
+    let svg = Chart { x, series, marks, ..Chart::default() }.svg();
+    assert!(svg.contains("class=\"end\"") && svg.contains(">why it ends<"));
+}
+
+#[test]
 fn a_range_given_is_kept() {
     let given = Axis { range: Some((100.0, 20_000.0)), ..axis(Unit::Count, Scale::Log) };
     let mapping = Mapping::new(&given, [1.0, 1e6].into_iter());

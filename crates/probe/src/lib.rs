@@ -22,6 +22,8 @@ mod results;
 mod run;
 mod session;
 pub mod sys;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use buckets::{Bucket, buckets};

@@ -130,9 +130,11 @@ fn ends(findings: &Findings) -> Vec<Mark> {
     let mut found: Vec<(&str, Vec<&str>, u64)> = Vec::new();
     for curve in &findings.curves {
         let Some(reason) = &curve.end else { continue };
-        match found.iter_mut().find(|(known, _, at)| known == reason && *at == curve.tried) {
+        // At the last sample; without any, where the first would have been.
+        let at = if curve.reached > 0 { curve.reached } else { curve.tried.max(1) };
+        match found.iter_mut().find(|(known, _, other)| known == reason && *other == at) {
             Some((_, names, _)) => names.push(&curve.name),
-            None => found.push((reason, vec![&curve.name], curve.tried)),
+            None => found.push((reason, vec![&curve.name], at)),
         }
     }
     let mark = |(reason, names, at): (&str, Vec<&str>, u64)| Mark {
