@@ -36,9 +36,10 @@ pub(crate) fn dots(points: impl Iterator<Item = Point>) -> String {
     let mut seen = BTreeSet::new();
     let mut d = String::new();
     for (x, y) in points.flatten() {
-        // Half a pixel cannot be told apart in a dot of three.
-        if seen.insert(((x * 2.0).round() as i64, (y * 2.0).round() as i64)) {
-            let (x, y) = (coordinate((x * 2.0).round() / 2.0), coordinate((y * 2.0).round() / 2.0));
+        // Less than a pixel cannot be told apart in a dot of three.
+        let (x, y) = (x.round(), y.round());
+        if seen.insert((x as i64, y as i64)) {
+            let (x, y) = (coordinate(x), coordinate(y));
             write!(d, "M{x} {y}h0").expect("a String takes all that is written to it");
         }
     }
