@@ -121,3 +121,34 @@ fn cubic_aims_lower_when_it_lost_before_it_was_back() {
     assert!((97..=102).contains(&plateau(&[100])), "{}", plateau(&[100]));
     assert!((58..=62).contains(&plateau(&[100, 70])), "{}", plateau(&[100, 70]));
 }
+
+/// Where a round trip takes a second Reno adds a segment a second: what is faster is the curve.
+#[test]
+fn cubic_follows_its_curve_and_not_reno_on_a_long_path() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    congestion.acknowledged(&acked(90 * MSS, 0));
+    congestion.reduce(100 * MSS);
+    for ms in (10..=9_000_u64).step_by(10) {
+        let hundredth = congestion.window() / 100;
+        let now = Instant::from_millis(ms);
+        congestion.acknowledged(&Acked { bytes: hundredth, now, smoothed: 1_000_000 });
+        if ms % 1_000 == 0 && ms > 1_000 {
+            let from_k = ms as f64 / 1_000.0 - 4.217;
+            let curve = 100_000.0 + 0.4 * from_k.powi(3) * 1_000.0;
+            let apart = (f64::from(congestion.window()) - curve).abs();
+            assert!(apart < 6_000.0, "{} against {curve} at {ms} ms", congestion.window());
+        }
+    }
+}
+
+/// RFC 9438 section 4.4: however far the curve is ahead, half a window more in a round trip is all.
+#[test]
+fn cubic_grows_by_half_a_window_a_round_trip_at_most() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    congestion.acknowledged(&acked(90 * MSS, 0));
+    congestion.reduce(100 * MSS);
+    congestion.acknowledged(&acked(MSS, 1));
+    congestion.acknowledged(&acked(70 * MSS, 60_000));
+    let window = congestion.window();
+    assert!((104 * MSS..=106 * MSS).contains(&window), "{window}");
+}
