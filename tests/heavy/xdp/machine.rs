@@ -50,6 +50,38 @@ fn a_server_that_is_killed_leaves_nothing_behind() -> Outcome {
 }
 
 #[test]
+#[ignore = "needs root, curl: cargo xtask heavy"]
+fn addresses_and_routes_that_come_and_go_are_followed() -> Outcome {
+    let tree = Tree::new()?;
+    tree.file("file", "here")?;
+    let network = Network::new(1, 1500)?;
+    let _served = Served::start(&network, "", tree.root(), &[])?;
+    // Beside the network that both are in: the way there is through the other host, each way.
+    network.server(&format!("ip address add 10.88.0.1/32 dev {INTERFACE}"))?;
+    network.client("ip route add 10.88.0.0/24 via 10.77.0.1")?;
+    network.client("ip address add 10.99.0.2/32 dev lo")?;
+    network.server("ip route add 10.99.0.0/24 via 10.77.0.2")?;
+    let get = |flags: &str| {
+        network.client(&format!("curl --silent --max-time 5 {flags} http://10.88.0.1/file"))
+    };
+    // Until crore has heard of the address the kernel refuses.
+    let is_served = |flags: &str| {
+        (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            get(flags).is_ok_and(|text| text == "here")
+        })
+    };
+    assert!(is_served(""));
+    assert!(is_served("--interface 10.99.0.2"));
+    // Nobody has it any more, so it is the kernel's to say so.
+    network.server(&format!("ip address delete 10.88.0.1/32 dev {INTERFACE}"))?;
+    assert!(get("").is_err());
+    network.server(&format!("ip address add 10.88.0.1/32 dev {INTERFACE}"))?;
+    assert!(is_served(""));
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs root: cargo xtask heavy"]
 fn what_is_in_the_way_is_named_with_what_to_do() -> Outcome {
     let tree = Tree::new()?;
