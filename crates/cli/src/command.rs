@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::demo;
 use crate::doctor;
+use crate::load;
 use crate::probe;
 use crate::settings::{self, Flags, Levels, Options, Problem, Sources};
 use crate::stat;
@@ -47,6 +48,13 @@ enum Command {
     /// can be held, 1 when not, 2 when the question is wrong.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(doctor::Options),
+    /// Send load to a server, and measure how it answers
+    ///
+    /// Closed loop, as many requests as are answered, or open loop at a set rate; over connections that
+    /// stay, or one for each request, from as many addresses as are given; beside idle ones and slow
+    /// ones; in phases that a script describes. Refuses addresses that may be somebody else's.
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(Box<load::Options>),
     /// Show how this system scales
     ///
     /// Each probe measures one operation of the operating system against how many there already are:
@@ -165,6 +173,19 @@ Examples:
   crore probe connect bind --count 19000        with more than by default
   crore probe all --out after --compare before  two kernels, two machines, two settings";
 
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  crore load http://127.0.0.1:8080/                         50 connections for 10 s
+  crore load http://127.0.0.1:8080/ -c 200 -r 20000 -d 1m   open loop: 20,000 requests a second
+  crore load http://127.0.0.1:8080/ --idle 15000            beside 15,000 that rest
+  crore load http://127.0.0.1:8080/ --idle 200000 --sources 127.1.0.0/16
+  crore load http://127.0.0.1:8080/ --fail-if 'p99>5ms' --fail-if 'errors>0' --json
+  crore load http://127.0.0.1:8080/ --script storm.toml --svg storm.svg
+
+Exit status:
+  0 when requests were answered, 1 when none was or it could not go on, 2 when a setting is wrong,
+  3 when a condition of --fail-if held.";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   crore completions bash > ~/.local/share/bash-completion/completions/crore
@@ -190,6 +211,8 @@ pub enum Action {
     Probe(probe::Options),
     /// Show what a running server's shards do.
     Stat(stat::Options),
+    /// Send load.
+    Load(Box<load::Options>),
     /// Check these settings.
     Check(Sources),
     /// Print this.
@@ -217,6 +240,7 @@ pub fn action() -> Result<Action, Problem> {
         }
         Some((name, matches)) if name == "demo" => Ok(Action::Demo(read(&matches))),
         Some((name, matches)) if name == "doctor" => Ok(Action::Doctor(read(&matches))),
+        Some((name, matches)) if name == "load" => Ok(Action::Load(Box::new(read(&matches)))),
         Some((name, matches)) if name == "probe" => Ok(Action::Probe(read(&matches))),
         Some((name, matches)) if name == "stat" => Ok(Action::Stat(read(&matches))),
         Some((_, matches)) => serve(matches),

@@ -6,6 +6,7 @@
 //! - [`doctor`] is `crore doctor`: whether this machine can hold so many connections.
 //! - [`probe`] is `crore probe`: how this operating system scales.
 //! - [`stat`] is `crore stat`: what a running server's shards do, as a table.
+//! - [`load`] is `crore load`: a load generator.
 //! - [`status`] is what a running server tells of itself over HTTP.
 //!
 //! The allocator is the system's. What an idle connection costs is a record in memory that its
@@ -17,6 +18,7 @@
 mod command;
 mod demo;
 mod doctor;
+mod load;
 mod probe;
 mod serve;
 mod settings;
@@ -31,6 +33,8 @@ use serve::Failure;
 
 /// The exit status when a setting is wrong, as when a flag is (clap's).
 const WRONG_SETTING: u8 = 2;
+/// The exit status when a condition of `crore load --fail-if` held.
+const CONDITION_HELD: u8 = 3;
 
 fn main() -> ExitCode {
     match command::action() {
@@ -45,6 +49,12 @@ fn main() -> ExitCode {
             Ok(true) => ExitCode::SUCCESS,
             // Said already, as the answer to the question.
             Ok(false) => ExitCode::FAILURE,
+            Err(failure) => end(Err(failure)),
+        },
+        Ok(Action::Load(options)) => match load::load(&options) {
+            Ok(load::Verdict::Good) => ExitCode::SUCCESS,
+            Ok(load::Verdict::Unanswered) => ExitCode::FAILURE,
+            Ok(load::Verdict::Failed) => ExitCode::from(CONDITION_HELD),
             Err(failure) => end(Err(failure)),
         },
         Ok(Action::Probe(options)) => end(probe::probe(&options)),

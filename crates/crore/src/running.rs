@@ -126,6 +126,14 @@ impl Running {
         self.control.shut_down();
     }
 
+    /// Whether a shard has ended, which none does before it is told to, unless it fails;
+    /// [`Running::wait`] says why then.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let ended = |shard: &ShardThread| shard.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        self.shards.iter().any(ended)
+    }
+
     /// Waits until all shards have ended, which they do when told to or when one fails.
     ///
     /// # Errors

@@ -31,10 +31,12 @@ use crate::serve::Failure;
 use crate::settings::Problem;
 
 use client::{Board, Client, Findings, Plan, Stalled};
-use network::Network;
+pub use network::Network;
+pub use polling::Polling;
 use progress::{Progress, State};
+pub use report::grouped;
 use report::{Held, Report};
-use server::{Figures, Server};
+pub use server::{Figures, Server};
 
 /// Numbers of connections at which the cost of a packet is measured, besides all of them.
 const STEPS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];

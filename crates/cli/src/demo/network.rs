@@ -59,6 +59,11 @@ impl Network {
         (SocketAddr::new(IpAddr::V4(client), port), SERVER)
     }
 
+    /// The first client's address, and how many there are.
+    pub const fn clients(&self) -> (IpAddr, u32) {
+        (IpAddr::V4(FIRST_CLIENT), self.connections.div_ceil(PORTS))
+    }
+
     pub fn server(&self) -> Config {
         let on_link = Route { prefix: SERVER.ip(), length: 24, gateway: None };
         let clients = Route { prefix: IpAddr::V4(FIRST_CLIENT), length: 8, gateway: Some(ROUTER) };
@@ -72,7 +77,7 @@ impl Network {
     }
 
     pub fn client(&self) -> Config {
-        let clients = self.connections.div_ceil(PORTS);
+        let (_, clients) = self.clients();
         let first = FIRST_CLIENT.to_bits();
         let addresses = (first..first + clients).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
         Config {

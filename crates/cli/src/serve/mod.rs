@@ -27,7 +27,7 @@ use crate::status::Board;
 use diagnostics::Diagnostics;
 pub use failure::Failure;
 use sandbox::{Confinement, Paths};
-use signals::Signals;
+pub use signals::Signals;
 use user::Identity;
 
 /// Serves until told to stop.

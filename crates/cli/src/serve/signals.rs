@@ -76,6 +76,16 @@ impl Signals {
         }
     }
 
+    /// Whether a signal to stop has arrived, without waiting for one.
+    pub fn stopped(&self) -> bool {
+        while let Ok(Some(signal)) = self.next() {
+            if signal != Signal::SIGHUP {
+                return true;
+            }
+        }
+        false
+    }
+
     fn next(&self) -> io::Result<Option<Signal>> {
         let Some(arrived) = self.arrived.read_signal()? else { return Ok(None) };
         Ok(Signal::try_from(arrived.ssi_signo as i32).ok())

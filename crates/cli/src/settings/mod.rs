@@ -18,12 +18,14 @@ use std::time::Duration;
 
 use crore::{Address, Prefix, http};
 
+pub use file::Document;
 pub use layers::{
     Flags, Given, Sources, file_keys, has_variable, misspelt_variables, take_defaults_out, variable,
 };
 pub use options::{LogFormat, Options, Sandbox};
 pub use problem::{Place, Problem};
-pub use values::{Levels, Net};
+pub use site::config::Size;
+pub use values::{Levels, Net, Span};
 
 /// The most that `header-bytes` can be: a client can make the server hold as much on each
 /// connection.

@@ -1,0 +1,87 @@
+//! Shards in this process, on kernel sockets.
+
+use std::sync::Arc;
+
+use crore::{Client, Running};
+use load::{Board, Generator, Orders, Place, Share};
+
+use crate::serve::Failure;
+use crate::settings::Problem;
+
+use super::super::options::Net;
+use super::{Crew, Job, Look};
+
+/// Shards as threads.
+pub struct Shards {
+    orders: Arc<Orders>,
+    boards: Vec<Arc<Board>>,
+    running: Running,
+}
+
+impl Shards {
+    pub fn start(job: Job) -> Result<Self, Failure> {
+        let Job { plan, first, shards, of, net } = job;
+        let orders = Arc::new(Orders::default());
+        let boards: Vec<Arc<Board>> = (0..shards).map(|_| Arc::default()).collect();
+        let net = match net {
+            Net::Epoll => crore::Net::Epoll,
+            Net::Uring => crore::Net::Uring,
+            Net::Kernel | Net::Mem => crore::Net::Kernel,
+        };
+        let (plan, told, telling) = (Arc::new(plan), Arc::clone(&orders), boards.clone());
+        let client = Client::new().name("load").net(net).shards(shards);
+        let running = client.start(move |shard| {
+            let index = first + u32::from(shard.index);
+            let place = Place {
+                share: Share { index, count: of },
+                orders: Arc::clone(&told),
+                board: Arc::clone(&telling[usize::from(shard.index)]),
+                wake: Arc::clone(&shard.wake),
+            };
+            Generator::new(Arc::clone(&plan), place)
+        });
+        let running =
+            running.map_err(|error| Failure::ended(Problem::unplaced(error.to_string())))?;
+        Ok(Self { orders, boards, running })
+    }
+}
+
+impl Crew for Shards {
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.orders.begin_next();
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<Look, Failure> {
+        if self.running.has_ended() {
+            let problem = Problem::unplaced("a shard has stopped, which is a fault of crore's own");
+            return Err(Failure::ended(problem));
+        }
+        Ok(look(&self.boards, self.running.engine()))
+    }
+
+    fn stop(&mut self) -> Result<(), Failure> {
+        self.orders.stop();
+        Ok(())
+    }
+
+    fn engine(&self) -> String {
+        self.running.engine().to_owned()
+    }
+}
+
+/// What boards say.
+pub fn look(boards: &[Arc<Board>], engine: &str) -> Look {
+    // How many phases are over first: what belongs to them has been told before.
+    let done = boards.iter().map(|board| board.done.get()).min().unwrap_or(0);
+    let sum = |figure: fn(&Board) -> u64| boards.iter().map(|board| figure(board)).sum();
+    Look {
+        done,
+        spans: boards.iter().flat_map(|board| board.take()).collect(),
+        open: sum(|board| board.open.get()),
+        idle: sum(|board| board.idle.get()),
+        peak: sum(|board| board.peak.get()),
+        time: boards.iter().map(|board| board.time.get()).max().unwrap_or(0),
+        engine: engine.to_owned(),
+    }
+}

@@ -1,0 +1,186 @@
+//! `crore load`: sends load to a server, and says how it fared.
+//!
+//! - [`options`] is what can be said, [`target`] whom to ask, [`plan`] what that comes to,
+//!   [`machine`] whether this machine can do it.
+//! - [`crew`] are the shards, here or in workers; [`conduct`] leads them through the phases, with
+//!   [`progress`] shown meanwhile.
+//! - [`figures`] is what was found, [`report`] its forms, [`fail_if`] what is held against it.
+//!
+//! The generator itself is the crate `load`, which knows nothing of all this.
+
+mod conduct;
+mod crew;
+mod fail_if;
+mod figures;
+mod machine;
+mod options;
+mod plan;
+mod progress;
+mod report;
+mod target;
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use load::Plan;
+
+use crate::demo::grouped;
+use crate::serve::{Failure, Signals};
+use crate::settings::{Place, Problem};
+
+pub use options::Options;
+
+use crew::Job;
+use figures::Figures;
+use machine::Arrangement;
+use options::Net;
+use progress::Progress;
+use target::Target;
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Good,
+    /// No request was answered.
+    Unanswered,
+    /// A condition of `--fail-if` held.
+    Failed,
+}
+
+/// Sends the load, and prints the report on standard output.
+///
+/// # Errors
+/// When what was asked for cannot be done.
+pub fn load(options: &Options) -> Result<Verdict, Failure> {
+    if options.worker {
+        return crew::work().map(|()| Verdict::Good);
+    }
+    let target = match (options.net, &options.url) {
+        (Net::Mem, _) => Target::read(crew::MEMORY_URL)?,
+        (_, Some(url)) => Target::read(url)?,
+        (_, None) => return Err(Problem::unplaced("whom to ask? Give a URL").into()),
+    };
+    if !target.is_own() && !options.i_may_load_this_host {
+        return Err(not_ours(&target).into());
+    }
+    let plan = plan::plan(options, &target)?;
+    let arrangement = machine::arrange(&plan, options.net)?;
+    // Before any thread is started, which would else be asked to handle them.
+    let signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
+    let shards = shards(options, &target);
+    announce(&plan, &target, arrangement, shards);
+    let job = Job { plan: plan.clone(), first: 0, shards, of: u32::from(shards), net: options.net };
+    let mut crew = crew::assemble(job, arrangement)?;
+    let began = SystemTime::now();
+    let mut progress = Progress::new();
+    let phases = conduct::conduct(&plan, crew.as_mut(), &signals, &mut progress)?;
+    let engine = crew.engine();
+    drop(crew);
+    write(options, &target, &engine, began, &phases)?;
+    Ok(verdict(options, &phases))
+}
+
+/// A server of somebody else's.
+fn not_ours(target: &Target) -> Problem {
+    let address = target.address.ip();
+    Problem::new(
+        Place::Flag("URL".into()),
+        format!("{address} is not loopback, private or link-local, so it may be somebody else's"),
+    )
+    .advise("load on somebody else's server is an attack; --i-may-load-this-host says that you may")
+}
+
+fn shards(options: &Options, target: &Target) -> u16 {
+    let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
+    let local = target.address.ip().to_canonical().is_loopback();
+    options.shards.unwrap_or(if local { cpus / 2 } else { cpus }).max(1)
+}
+
+/// Says what will be sent, before it is.
+fn announce(plan: &Plan, target: &Target, arrangement: Arrangement, shards: u16) {
+    for phase in &plan.phases {
+        let requests = match phase.requests() {
+            Some(count) => format!("{} requests", grouped(count)),
+            None => "as many requests as are answered".to_owned(),
+        };
+        let time = match phase.until {
+            load::Until::Time(time) => {
+                format!(" in {:.1} s", (time + phase.warmup).as_secs_f64())
+            }
+            load::Until::Requests(_) => String::new(),
+        };
+        let bytes = grouped(phase.request.len() as u64);
+        let name = if plan.phases.len() > 1 { format!("{}: ", phase.name) } else { String::new() };
+        eprintln!(
+            "crore: {name}{requests} of {bytes} bytes to {}{time}, over {} connections",
+            target.url,
+            grouped(phase.all_connections()),
+        );
+    }
+    match arrangement {
+        Arrangement::Workers(count) => {
+            eprintln!("crore: in {count} processes, because one may not have enough descriptors");
+        }
+        Arrangement::Here if shards > 1 => eprintln!("crore: with {shards} shards"),
+        Arrangement::Here | Arrangement::Memory => {}
+    }
+    let remark = machine::remark(plan).filter(|_| arrangement != Arrangement::Memory);
+    if let Some(remark) = remark {
+        eprintln!("crore: {remark}");
+    }
+}
+
+/// Prints and writes the report in every form asked for.
+fn write(
+    options: &Options,
+    target: &Target,
+    engine: &str,
+    began: SystemTime,
+    phases: &[Figures],
+) -> Result<(), Failure> {
+    let broken = |what: String| Failure::ended(Problem::unplaced(what));
+    let json = report::json(&target.url, engine, phases).map_err(|error| broken(error.to_string()));
+    match &options.json {
+        Some(None) => println!("{}", json?),
+        Some(Some(path)) => {
+            save("--json", path, format!("{}\n", json?).as_bytes())?;
+            print!("{}", report::table(phases));
+        }
+        None => print!("{}", report::table(phases)),
+    }
+    if let Some(path) = &options.hdr {
+        save("--hdr", path, &report::hdr(began, phases).map_err(broken)?)?;
+    }
+    if let Some(path) = &options.svg {
+        save("--svg", path, report::svg(&target.url, phases).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn save(flag: &str, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    fs::write(path, bytes).map_err(|error| {
+        let reason = format!("{} cannot be written: {error}", path.display());
+        Problem::new(Place::Flag(flag.into()), reason)
+    })
+}
+
+/// Holds the figures against the conditions.
+fn verdict(options: &Options, phases: &[Figures]) -> Verdict {
+    let mut verdict = Verdict::Good;
+    for figures in phases {
+        for condition in &options.fail_if {
+            if let Some(value) = condition.holds(figures) {
+                eprintln!("crore: failed: {condition} ({value}, {})", figures.name);
+                verdict = Verdict::Failed;
+            }
+        }
+    }
+    let came =
+        |figures: &Figures| figures.tally.answers + figures.tally.slow_answers + figures.idle > 0;
+    if verdict == Verdict::Good && !phases.iter().any(came) {
+        return Verdict::Unanswered;
+    }
+    verdict
+}

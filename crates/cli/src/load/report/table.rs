@@ -1,0 +1,150 @@
+//! The table for people.
+
+use std::fmt::Write as _;
+
+use load::{ErrorKind, Times};
+
+use crate::demo::grouped;
+use crate::serve::capacity;
+
+use super::super::figures::Figures;
+use super::time;
+
+/// The percentiles shown.
+const QUANTILES: [(&str, f64); 6] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
+
+/// The figures of all phases.
+pub fn table(phases: &[Figures]) -> String {
+    let mut text = String::new();
+    for figures in phases {
+        if phases.len() > 1 {
+            let _ = writeln!(text, "{}", figures.name);
+        }
+        let _ = phase(&mut text, figures);
+        if phases.len() > 1 {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn phase(text: &mut String, figures: &Figures) -> std::fmt::Result {
+    let tally = &figures.tally;
+    let interrupted = if figures.interrupted { ", interrupted" } else { "" };
+    writeln!(
+        text,
+        "{:<12} {}/s, {} answered in {:.2} s{interrupted}",
+        "requests",
+        grouped(figures.requests_per_second().round() as u64),
+        grouped(tally.answers),
+        figures.seconds,
+    )?;
+    writeln!(
+        text,
+        "{:<12} {}/s in, {} in all",
+        "transfer",
+        capacity::bytes(figures.bytes_per_second() as u64),
+        capacity::bytes(tally.bytes_in),
+    )?;
+    let idle = if figures.idle > 0 {
+        format!(", {} of them idle", grouped(figures.idle))
+    } else {
+        String::new()
+    };
+    writeln!(
+        text,
+        "{:<12} {} at most{idle}; {} opened",
+        "connections",
+        grouped(figures.connections),
+        grouped(tally.opened),
+    )?;
+    writeln!(text, "{:<12} {}", "loop", mode(figures))?;
+    writeln!(text)?;
+    times(
+        text,
+        tally.latency.count() > 0,
+        &[
+            ("latency", &tally.latency),
+            ("first byte", &tally.first_byte),
+            ("connect", &tally.connect),
+        ],
+    )?;
+    counts(text, figures)
+}
+
+/// Which loop it was, and what latencies count from.
+fn mode(figures: &Figures) -> String {
+    match figures.rate {
+        None => {
+            "closed: latency from when a request was sent; a stall meets one a connection".into()
+        }
+        Some(rate) => format!(
+            "open at {} requests/s: latency from when a request was due",
+            grouped(rate as u64)
+        ),
+    }
+}
+
+fn times(text: &mut String, any: bool, rows: &[(&str, &Times)]) -> std::fmt::Result {
+    if !any && rows.iter().all(|(_, times)| times.count() == 0) {
+        return Ok(());
+    }
+    write!(text, "{:<12}", "")?;
+    for (name, _) in QUANTILES {
+        write!(text, "{name:>10}")?;
+    }
+    writeln!(text)?;
+    for (name, times) in rows.iter().filter(|(_, times)| times.count() > 0) {
+        write!(text, "{name:<12}")?;
+        for (_, quantile) in QUANTILES {
+            write!(text, "{:>10}", time(times.at(quantile)))?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
+    let tally = &figures.tally;
+    let status: Vec<String> = tally
+        .status
+        .iter()
+        .map(|(status, count)| format!("{status} × {}", grouped(*count)))
+        .collect();
+    writeln!(text)?;
+    let status = if status.is_empty() { "no answers".to_owned() } else { status.join(", ") };
+    writeln!(text, "{:<12} {status}", "status")?;
+    for (name, count, note) in [
+        ("slow", tally.slow_answers, "answers on slow connections"),
+        ("reopened", tally.reopened, "connections that the server closed between two requests"),
+        ("idle lost", tally.idle_lost, "idle connections that the server closed"),
+        ("ports taken", tally.ports_taken, "ports of --sources that were in use, left out"),
+        ("unanswered", tally.unanswered, unanswered(figures)),
+        ("unsent", tally.unsent, "of those, because no connection was free"),
+    ] {
+        if count > 0 {
+            writeln!(text, "{name:<12} {} {note}", grouped(count))?;
+        }
+    }
+    let errors = tally.all_errors();
+    if errors == 0 {
+        return writeln!(text, "{:<12} none", "errors");
+    }
+    let share = figures.error_share() * 100.0;
+    writeln!(text, "{:<12} {}, {share:.3}% of requests", "errors", grouped(errors))?;
+    for kind in ErrorKind::ALL {
+        let count = tally.errors(*kind);
+        if count > 0 {
+            writeln!(text, "  {:<16} {:>10}  {}", kind.name(), grouped(count), kind.hint())?;
+        }
+    }
+    Ok(())
+}
+
+fn unanswered(figures: &Figures) -> &'static str {
+    match figures.rate {
+        Some(_) => "at the end; in the latencies with the time they had waited",
+        None => "at the end, in no other figure",
+    }
+}

@@ -1,0 +1,110 @@
+//! Whom to ask: [`Target`], read from a URL. Invariant: the address is known before anything is sent,
+//! and one that is somebody else's is refused unless the user says that it may be loaded.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use crate::settings::{Place, Problem};
+
+/// Whom to ask, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The URL, as the report says it.
+    pub url: String,
+    /// What goes into `Host`.
+    pub host: String,
+    /// What is asked for.
+    pub path: String,
+    /// Where that is.
+    pub address: SocketAddr,
+}
+
+impl Target {
+    /// Reads a URL, and looks its host up.
+    ///
+    /// # Errors
+    /// When it is no URL of a kind that can be asked, or the host has no address.
+    pub fn read(url: &str) -> Result<Self, Problem> {
+        let wrong = |reason: String| Problem::new(Place::Flag("URL".into()), reason);
+        let rest = match url.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some(("https", _)) => {
+                return Err(wrong("https is not spoken yet".into()).advise("ask over http://"));
+            }
+            Some((other, _)) => {
+                return Err(wrong(format!("{other}:// is not spoken")).advise("write http://"));
+            }
+            None => url,
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let path = path.split('#').next().unwrap_or_default();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        if host.is_empty() || host.contains('@') {
+            let problem = wrong(format!("`{url}` names no host"));
+            return Err(problem.advise("write http://127.0.0.1:8080/index.html"));
+        }
+        let address = look_up(host).map_err(wrong)?;
+        Ok(Self { url: format!("http://{host}{path}"), host: host.to_owned(), path, address })
+    }
+
+    /// Whether load on this address can only meet the user's own machines.
+    pub fn is_own(&self) -> bool {
+        match self.address.ip().to_canonical() {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        }
+    }
+}
+
+fn look_up(host: &str) -> Result<SocketAddr, String> {
+    let has_port = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').is_some_and(|(_, port)| port.starts_with(':')),
+        None => host.contains(':'),
+    };
+    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let found = with_port.to_socket_addrs();
+    let mut found = found.map_err(|error| format!("`{host}` has no address: {error}"))?;
+    found.next().ok_or_else(|| format!("`{host}` has no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn urls_are_read_into_their_parts() {
+        for (url, host, path, address) in [
+            ("http://127.0.0.1:8080/a?b=c#d", "127.0.0.1:8080", "/a?b=c", "127.0.0.1:8080"),
+            ("http://[::1]", "[::1]", "/", "[::1]:80"),
+            ("127.0.0.1:81", "127.0.0.1:81", "/", "127.0.0.1:81"),
+            ("http://10.0.0.1?x", "10.0.0.1", "/?x", "10.0.0.1:80"),
+            ("http://localhost:7/", "localhost:7", "/", "127.0.0.1:7"),
+        ] {
+            let target = Target::read(url).unwrap();
+            assert_eq!((target.host.as_str(), target.path.as_str()), (host, path), "{url}");
+            let address_found = target.address.to_string();
+            assert!(address_found == address || host.starts_with("localhost"), "{address_found}");
+        }
+        for url in
+            ["", "http://", "https://127.0.0.1/", "ftp://127.0.0.1/", "http://a b/", "http://u@h/"]
+        {
+            assert!(Target::read(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_near_by_are_the_users_own() {
+        let is_own = |host: &str| Target::read(&format!("http://{host}/")).unwrap().is_own();
+        for host in ["127.9.9.9", "10.1.1.1", "192.168.0.1", "172.31.0.1", "169.254.0.1"] {
+            assert!(is_own(host), "{host}");
+        }
+        for host in ["[::1]", "[fd00::1]", "[fe80::1]", "[::ffff:10.0.0.1]"] {
+            assert!(is_own(host), "{host}");
+        }
+        for host in ["192.0.2.1", "172.32.0.1", "8.8.8.8", "[2001:db8::1]", "[::ffff:8.8.8.8]"] {
+            assert!(!is_own(host), "{host}");
+        }
+    }
+}
