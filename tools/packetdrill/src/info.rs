@@ -74,14 +74,17 @@ const fn congestion_state(info: &Info) -> u8 {
 }
 
 impl Connection {
-    /// The structure as it is now.
-    pub(crate) fn tcp_info(&mut self, now: Instant) -> Vec<u8> {
+    /// The structure as it is now. To Linux a socket whose connection is in TIME-WAIT is closed.
+    pub(crate) fn tcp_info(&mut self, now: Instant, linux: bool) -> Vec<u8> {
         self.counts.settle(now);
         let info = self.working.info(&self.config);
         let mut layout = Layout([0; LENGTH]);
         self.lay_out_state(&mut layout, &info);
         self.lay_out_times(&mut layout, &info, now);
         self.lay_out_counts(&mut layout, &info);
+        if linux && self.time_wait.is_some() {
+            layout.byte(0, CLOSED);
+        }
         layout.0.to_vec()
     }
 

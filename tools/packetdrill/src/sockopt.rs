@@ -199,6 +199,8 @@ impl World {
             // Packets are sent with DF as it is; nothing else is done.
             (libc::SOL_IP, libc::IP_MTU_DISCOVER) if byte == libc::IP_PMTUDISC_DO => {}
             (libc::SOL_IPV6, libc::IPV6_V6ONLY) => {}
+            // Any address can be bound as it is.
+            (libc::SOL_IP, libc::IP_FREEBIND) => {}
             _ => return refused(),
         }
         Ok(())
@@ -269,7 +271,7 @@ impl World {
         let value = match name {
             libc::TCP_INFO => {
                 return Ok(match self.connection(fd)? {
-                    Some((connection, _)) => connection.tcp_info(now),
+                    Some((connection, net)) => connection.tcp_info(now, net.is_linux()),
                     None => info::unconnected(listens),
                 });
             }

@@ -291,7 +291,7 @@ impl Player<'_> {
         let Some(blocked) = self.blocked.take() else { return Ok(()) };
         let line = blocked.line;
         let wrong = |wrong: String| format!("the call of line {line}: {wrong}");
-        let given = blocked.given.recv_timeout(Duration::from_secs(5));
+        let given = blocked.given.recv_timeout(Duration::from_secs(60));
         let (given, at) = given.map_err(|_| wrong("it does not return".into()))?.map_err(wrong)?;
         let time = Time { kind: Kind::Absolute, at: blocked.end, end: None, blocks: true };
         self.check_time(at - self.start, time, self.last).map_err(wrong)?;
