@@ -106,9 +106,10 @@ impl Measured {
         let Found { samples, memory, notes, tried } = found;
         let gathered = buckets(&samples);
         let growth = fit(&gathered, &samples);
-        let reached = samples.iter().map(|sample| sample.n).max().unwrap_or(0);
+        let counts = || samples.iter().map(|sample| sample.n);
+        let (first, reached) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
         let end = result.err().map(|stop| reason(&stop));
-        let mut says = words::says(growth, Unit::Nanoseconds, counted, reached);
+        let mut says = words::says(growth, Unit::Nanoseconds, counted, (first, reached));
         let in_memory = buckets(&memory);
         if let Some(last) = in_memory.last() {
             let each = Unit::Bytes.format(last.median);

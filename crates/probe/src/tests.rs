@@ -33,20 +33,24 @@ fn refused() -> Result<(), Stop> {
 
 #[test]
 fn each_growth_is_said_in_a_line() {
-    let says = |growth| words::says(growth, Unit::Nanoseconds, Counted::Things, 50_000);
+    let says = |growth| words::says(growth, Unit::Nanoseconds, Counted::Things, (1, 50_000));
     assert_eq!(says(Growth::Flat { value: 10_000.0 }), "flat to 50,000: 10 µs");
     let step = Growth::Step { at: 14_116, before: 10_000.0, after: 1_018_000.0 };
     assert_eq!(says(step), "flat at 10 µs to 14,115; step to 1.02 ms at 14,116");
     let linear = Growth::Linear { base: 2_000.0, each: 30.0 };
-    assert_eq!(says(linear), "grows with n: 2 µs and 30 µs more for each 1,000, 1.5 ms at 50,000");
-    let log = Growth::Log { base: 100.0, doubling: 60.0 };
-    assert!(
-        says(log).starts_with("grows with log n: 100 ns at first, 60 ns more with each doubling")
+    assert_eq!(
+        says(linear),
+        "grows with n: 2.03 µs at 1, 30 µs more for each 1,000, 1.5 ms at 50,000"
     );
+    let log = Growth::Log { base: 100.0, doubling: 60.0 };
+    assert!(says(log).starts_with("grows with log n: 100 ns at 1, 60 ns more with each doubling"));
     let memory =
-        words::says(Growth::Flat { value: 5.0 }, Unit::Nanoseconds, Counted::Kibibytes, 2048);
+        words::says(Growth::Flat { value: 5.0 }, Unit::Nanoseconds, Counted::Kibibytes, (4, 2048));
     assert_eq!(memory, "flat to 2 MiB: 5 ns");
-    assert_eq!(words::says(Growth::Unknown, Unit::Bytes, Counted::Things, 0), "nothing measured");
+    assert_eq!(
+        words::says(Growth::Unknown, Unit::Bytes, Counted::Things, (0, 0)),
+        "nothing measured"
+    );
 }
 
 #[test]

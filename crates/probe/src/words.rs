@@ -28,29 +28,31 @@ pub fn counted(counted: Counted, n: u64) -> String {
     }
 }
 
-/// What a growth says when the largest count measured is `reached`.
+/// What a growth says when counts from `first` to `reached` were measured.
 #[must_use]
-pub fn says(growth: Growth, unit: Unit, along: Counted, reached: u64) -> String {
+pub fn says(growth: Growth, unit: Unit, along: Counted, (first, reached): (u64, u64)) -> String {
     let value = |value: f64| unit.format(value);
     let last = counted(along, reached);
     match growth {
         Growth::Unknown if reached == 0 => "nothing measured".to_owned(),
         Growth::Unknown => format!("too few samples to tell, up to {last}"),
         Growth::Flat { value: flat } => format!("flat to {last}: {}", value(flat)),
-        Growth::Log { base, doubling } => format!(
-            "grows with log n: {} at first, {} more with each doubling, {} at {last}",
-            value(base.max(0.0)),
+        Growth::Log { doubling, .. } => format!(
+            "grows with log n: {} at {}, {} more with each doubling, {} at {last}",
+            value(growth.at(first as f64).max(0.0)),
+            counted(along, first),
             value(doubling),
             value(growth.at(reached as f64)),
         ),
-        Growth::Linear { base, each } => {
+        Growth::Linear { each, .. } => {
             let (per, each) = match along {
                 Counted::Things => ("1,000", each * 1000.0),
                 Counted::Kibibytes => ("MiB", each * 1024.0),
             };
             format!(
-                "grows with n: {} and {} more for each {per}, {} at {last}",
-                value(base.max(0.0)),
+                "grows with n: {} at {}, {} more for each {per}, {} at {last}",
+                value(growth.at(first as f64).max(0.0)),
+                counted(along, first),
                 value(each),
                 value(growth.at(reached as f64)),
             )

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 
 /// After this long without an answer there will be none.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -137,10 +137,10 @@ const MEMORY_COUNT_MIN: u64 = 100;
 fn unanswered(n: u64, errno: Errno) -> Stop {
     let n = words::count(n);
     match errno {
-        Errno::TIMEDOUT => Stop::Other(format!(
-            "connection {n} got no answer for {} s: whoever would answer is held by another",
-            PATIENCE.as_secs()
-        )),
+        Errno::TIMEDOUT => {
+            let seconds = PATIENCE.as_secs();
+            Stop::Other(format!("connection {n} got no answer for {seconds} s"))
+        }
         Errno::CONNRESET | Errno::PIPE => {
             Stop::Other(format!("the server closed connection {n}: it ran out of something"))
         }
