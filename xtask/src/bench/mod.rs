@@ -6,11 +6,14 @@
 //!
 //! `bench net` is crore's own stack on AF_XDP against nginx on the kernel's, over one wire ([`net`]).
 //!
+//! `bench load` is `crore load` against wrk, on the same nginx ([`load`]).
+//!
 //! `bench stack` is our TCP/IP stack against smoltcp and the kernel's, each alone ([`stack`]).
 
 mod contestant;
 mod document;
 mod hold;
+mod load;
 mod machine;
 mod memory;
 mod net;
@@ -43,7 +46,7 @@ const FULL: Effort = Effort { rounds: 5, seconds: 3, idle: 15_000, measured: 10_
 /// To see that all of it works; its figures mean little.
 const QUICK: Effort = Effort { rounds: 2, seconds: 1, idle: 2_000, measured: 2_000 };
 
-const SUBJECTS: &str = "there are serve, net and stack";
+const SUBJECTS: &str = "there are serve, load, net and stack";
 
 /// Runs the comparison that `arguments` ask for.
 pub fn run(arguments: &[&str]) -> Outcome {
@@ -59,6 +62,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
     let effort = if quick { QUICK } else { FULL };
     let report = match *subject {
         "serve" => serve::compare(effort)?,
+        "load" => load::compare(effort)?,
         "net" => net::compare(effort)?,
         "stack" => stack::compare(effort.rounds)?,
         _ => return Err(format!("there is no benchmark {subject}; {SUBJECTS}").into()),
