@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crore::{Cx, Handler, Net, Server, Step, Tap};
 use rig::Outcome;
@@ -147,6 +147,14 @@ fn half_closed_slow_and_reset_connections() -> Outcome {
     let program = rig::crore::program()?.to_string_lossy().into_owned();
     let table = host.run(&format!("{program} stat --admin 127.0.0.1:9"))?;
     assert!(table.contains("packets in") && table.lines().count() >= 3, "{table}");
+    let list = |flags: &str| host.run(&format!("{program} ss --admin 127.0.0.1:9 {flags}"));
+    let resting = host.inside(|| connect(STACK))?;
+    let port = format!("--port {}", resting.local_addr()?.port());
+    let start = Instant::now();
+    while !list(&port)?.contains("ESTABLISHED") {
+        assert!(start.elapsed() < PATIENCE, "{}", list("")?);
+    }
+    assert!(!list("--state syn-sent")?.contains("10.78."));
     let status = host.run("curl -sS http://127.0.0.1:9/status.json")?;
     let status: serde_json::Value = serde_json::from_str(&status)?;
     assert_eq!(status["total"]["stack_dropped_malformed"], 0, "{status}");

@@ -2,7 +2,7 @@
 
 use base::{ConnId, Instant};
 
-use crate::Handler;
+use crate::{Handler, Seen};
 
 /// Drives a [`Handler`] over all connections of one shard.
 ///
@@ -29,6 +29,13 @@ pub trait Engine<H: Handler> {
 
     /// Ends every connection that is left, with [`End::Shutdown`](crate::End::Shutdown).
     fn shut_down(&mut self, now: Instant, app: &mut H);
+
+    /// Tells `tell` of some connections, a bounded number, from the place `from` on, and gives the
+    /// place to go on from. `None` at the end, and where the engine has no TCP of its own. One that
+    /// begins or ends meanwhile may be missed or told of twice.
+    fn look(&self, _from: u32, _tell: &mut dyn FnMut(&Seen)) -> Option<u32> {
+        None
+    }
 
     /// Connections open now.
     fn connections(&self) -> u32;

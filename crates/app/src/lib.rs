@@ -53,6 +53,7 @@ mod dial;
 mod engine;
 mod handler;
 mod out;
+mod seen;
 mod step;
 
 pub use clock::Clock;
@@ -62,6 +63,7 @@ pub use dial::{Dial, DialError, Remote};
 pub use engine::{Engine, Wake};
 pub use handler::{End, Handler, Refusal};
 pub use out::{Attachment, FileSource, NoRoom, Out, Prepared, ShortSource, Source};
+pub use seen::Seen;
 pub use step::{Next, Step, Timeout};
 
 #[cfg(test)]

@@ -69,6 +69,12 @@ enum Command {
     /// reason, for each shard; read from the server's admin listener (crore serve --admin).
     #[command(after_help = STAT_EXAMPLES)]
     Stat(stat::Options),
+    /// List the connections of crore's own stack in a running server
+    ///
+    /// As ss -ti does for the kernel's: state, bytes not consumed and not acknowledged, both ends,
+    /// round-trip time, congestion window. No shard stops for it; read from the server's admin
+    /// listener (crore serve --admin).
+    Ss(stat::Connections),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(Completions),
@@ -213,6 +219,8 @@ pub enum Action {
     Stat(stat::Options),
     /// Send load.
     Load(Box<load::Options>),
+    /// List a running server's connections.
+    Ss(stat::Connections),
     /// Check these settings.
     Check(Sources),
     /// Print this.
@@ -243,6 +251,7 @@ pub fn action() -> Result<Action, Problem> {
         Some((name, matches)) if name == "load" => Ok(Action::Load(Box::new(read(&matches)))),
         Some((name, matches)) if name == "probe" => Ok(Action::Probe(read(&matches))),
         Some((name, matches)) if name == "stat" => Ok(Action::Stat(read(&matches))),
+        Some((name, matches)) if name == "ss" => Ok(Action::Ss(read(&matches))),
         Some((_, matches)) => serve(matches),
         None => unreachable!("clap requires a command"),
     }

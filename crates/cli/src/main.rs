@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         },
         Ok(Action::Probe(options)) => end(probe::probe(&options)),
         Ok(Action::Stat(options)) => end(stat::stat(&options)),
+        Ok(Action::Ss(options)) => end(stat::connections(&options)),
         Err(problem) => end(Err(problem.into())),
     }
 }

@@ -1,8 +1,9 @@
-//! `crore stat`: what a running server's shards do, as a table, read from its admin listener.
+//! `crore stat`: what a running server's shards do, as a table; `crore ss`: their connections, one by
+//! one. Both are read from the server's admin listener.
 //! Invariant: it prints what the server counts and computes nothing but differences over time.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
@@ -35,6 +36,59 @@ const COLUMNS: [(&str, &str, Option<&str>); 11] = [
 /// What a drop by reason is called in the server's document.
 const DROPPED: &str = "stack_dropped_";
 
+/// Where the admin listener has the document.
+const STATUS: &str = "/status.json";
+
+/// The arguments of `crore ss`.
+#[derive(Args, Clone, Debug)]
+pub struct Connections {
+    /// The admin address of the server, as given to crore serve --admin
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    admin: Address,
+
+    /// Only connections in this state: ESTABLISHED, TIME-WAIT and so on; or sleeping, or working
+    #[arg(short, long, value_name = "STATE")]
+    state: Option<String>,
+
+    /// Only connections with this address at either end
+    #[arg(long, value_name = "ADDR")]
+    host: Option<IpAddr>,
+
+    /// Only connections with this port at either end
+    #[arg(short, long)]
+    port: Option<u16>,
+
+    /// Connections to list, at most
+    #[arg(short, long, value_name = "COUNT", default_value = "1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+/// Lists a server's connections.
+///
+/// # Errors
+/// When there is no server at that address, or it answers otherwise than crore does.
+pub fn connections(options: &Connections) -> Result<(), Failure> {
+    let mut path = format!("/connections?limit={}", options.limit);
+    if let Some(state) = &options.state {
+        let known = state.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !known {
+            return Err(Problem::unplaced(format!("`{state}` is no state of a connection")).into());
+        }
+        path.push_str(&format!("&state={state}"));
+    }
+    if let Some(host) = options.host {
+        path.push_str(&format!("&host={host}"));
+    }
+    if let Some(port) = options.port {
+        path.push_str(&format!("&port={port}"));
+    }
+    let list =
+        ask(&options.admin, &path).map_err(|error| unreachable_at(&options.admin, &error))?;
+    print("State        Not-read   Unsent Local Remote\n")?;
+    print(&list)
+}
+
 /// The arguments of `crore stat`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -57,7 +111,8 @@ pub struct Options {
 /// # Errors
 /// When there is no server at that address, or it answers otherwise than crore does.
 pub fn stat(options: &Options) -> Result<(), Failure> {
-    let text = ask(&options.admin).map_err(|error| unreachable_at(&options.admin, &error))?;
+    let text =
+        ask(&options.admin, STATUS).map_err(|error| unreachable_at(&options.admin, &error))?;
     if options.json {
         return print(&format!("{text}\n"));
     }
@@ -66,7 +121,8 @@ pub fn stat(options: &Options) -> Result<(), Failure> {
     let Some(seconds) = options.interval else { return Ok(()) };
     loop {
         thread::sleep(Duration::from_secs(seconds.into()));
-        let text = ask(&options.admin).map_err(|error| unreachable_at(&options.admin, &error))?;
+        let text =
+            ask(&options.admin, STATUS).map_err(|error| unreachable_at(&options.admin, &error))?;
         let next = read(&text)?;
         print(&format!("\n{}", table(&next, Some(&status))))?;
         status = next;
@@ -74,18 +130,18 @@ pub fn stat(options: &Options) -> Result<(), Failure> {
 }
 
 /// Asks the admin listener for the document.
-fn ask(admin: &Address) -> io::Result<String> {
+fn ask(admin: &Address, path: &str) -> io::Result<String> {
     let mut answer = Vec::new();
     match admin {
         Address::Tcp(at) => {
             let stream = TcpStream::connect_timeout(at, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, &mut answer)?;
+            exchange(stream, path, &mut answer)?;
         }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
+        Address::Unix(socket) => {
+            let stream = UnixStream::connect(socket)?;
             stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, &mut answer)?;
+            exchange(stream, path, &mut answer)?;
         }
     }
     let other = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
@@ -98,8 +154,9 @@ fn ask(admin: &Address) -> io::Result<String> {
     Ok(body.to_owned())
 }
 
-fn exchange(mut stream: impl Read + Write, answer: &mut Vec<u8>) -> io::Result<()> {
-    stream.write_all(b"GET /status.json HTTP/1.1\r\nHost: crore\r\nConnection: close\r\n\r\n")?;
+fn exchange(mut stream: impl Read + Write, path: &str, answer: &mut Vec<u8>) -> io::Result<()> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: crore\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     stream.read_to_end(answer).map(|_| ())
 }
 

@@ -75,7 +75,7 @@ fn help_tells_of_every_flag_with_its_variable_and_its_default() {
 fn without_arguments_the_command_says_what_it_can_do() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2));
-    for command in ["serve", "demo", "load", "probe", "stat", "completions", "man"] {
+    for command in ["serve", "demo", "load", "probe", "stat", "ss", "completions", "man"] {
         assert!(stderr(&output).contains(&format!("  {command} ")));
     }
 }

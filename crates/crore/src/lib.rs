@@ -283,7 +283,8 @@ pub use http;
 pub use address::{Address, AddressError};
 pub use app::{
     Attachment, Clock, Counter, Counters, Cx, Dial, DialError, End, FileSource, Handler, Next,
-    NoRoom, Origin, Out, Peer, Prepared, Refusal, Remote, Role, ShortSource, Source, Step, Wake,
+    NoRoom, Origin, Out, Peer, Prepared, Refusal, Remote, Role, Seen, ShortSource, Source, Step,
+    Wake,
 };
 pub use base::{ConnId, Instant, Limits};
 pub use capture::Capture;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use app::{Counters, Wake};
+use app::{Counters, Seen, Wake};
 use base::Limits;
 use shard::cpu::Cpu;
-use shard::{Order, Wakes, time};
+use shard::{Order, Survey, Wakes, time};
 use sock::LocalAddress;
 use stack::Vitals;
 
@@ -198,6 +198,19 @@ impl Control {
     pub fn drain(&self, within: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         self.wakes.order(Order::Drain { until: time::now() + within });
+    }
+
+    /// Shows the connections of every shard, a few at a time, to what `make` makes for it; no shard
+    /// stops for that. `see` is called on the shard's thread, has to be quick, and says whether it
+    /// wants to see more; it is dropped when there is no more. The kernel's stack shows none.
+    pub fn survey(&self, mut make: impl FnMut() -> Box<dyn FnMut(&Seen) -> bool + Send>) {
+        self.wakes.survey(|| Survey::new(make()));
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.wakes.shards()
     }
 
     /// Cuts off every connection and stops. Returns at once; [`Running::wait`] waits.

@@ -11,6 +11,7 @@
 mod mailbox;
 mod order;
 mod run;
+mod survey;
 mod sync;
 mod wakes;
 
@@ -20,6 +21,7 @@ pub mod time;
 pub use mailbox::Mailbox;
 pub use order::Order;
 pub use run::Shard;
+pub use survey::Survey;
 pub use wakes::{Letterbox, Wakes};
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! The loop of a shard. Invariant: the clock is read once each time round, so that all that happens
 //! in a turn happens at one time; and the shard sleeps only when its mailbox is empty.
 
+use std::fmt;
 use std::sync::Arc;
 
 use app::{Clock, Counters, Engine, Handler};
 use base::{ConnId, Instant};
 
 use crate::time::{self, Corrector};
-use crate::{Letterbox, Order};
+use crate::{Letterbox, Order, Survey};
 
 /// Wakes delivered between two turns. More wait until the engine has had its turn, so that ten
 /// million wakes do not keep arriving bytes waiting.
 const WAKES_A_TURN: usize = 4_096;
 
 /// An engine with what it takes to run it.
-#[derive(Debug)]
 pub struct Shard<E> {
     engine: E,
     letterbox: Arc<Letterbox>,
@@ -25,6 +25,8 @@ pub struct Shard<E> {
     /// The orders that have been carried out.
     order: Order,
     corrector: Corrector,
+    /// Who is looking at the connections.
+    survey: Option<Survey>,
 }
 
 impl<E> Shard<E> {
@@ -45,6 +47,7 @@ impl<E> Shard<E> {
             wakes: Vec::new(),
             order: Order::Run,
             corrector: Corrector::default(),
+            survey: None,
         }
     }
 
@@ -67,6 +70,9 @@ impl<E> Shard<E> {
             if self.finished(now, handler) {
                 return Ok(());
             }
+            if self.look::<H>() {
+                continue;
+            }
             // Also after a turn that found work: if there is more, `park` returns at once, and asking
             // and waiting are one system call instead of two.
             if self.wakes.is_empty() && self.letterbox.mailbox().may_sleep() {
@@ -74,6 +80,27 @@ impl<E> Shard<E> {
                 self.letterbox.mailbox().woke();
             }
         }
+    }
+
+    /// Shows some connections to whoever wants to see them. Says whether there are more to be shown.
+    fn look<H: Handler>(&mut self) -> bool
+    where
+        E: Engine<H>,
+    {
+        let Some(mut survey) = self.survey.take().or_else(|| self.letterbox.surveys().take())
+        else {
+            return false;
+        };
+        let mut wants_more = true;
+        let next = self.engine.look(survey.from, &mut |seen| {
+            wants_more = wants_more && (survey.see)(seen);
+        });
+        if let Some(next) = next.filter(|_| wants_more) {
+            survey.from = next;
+            self.survey = Some(survey);
+        }
+        // The last one is dropped here, and there may be another.
+        true
     }
 
     /// Delivers wakes and carries out orders.
@@ -131,5 +158,11 @@ impl<E> Shard<E> {
             Order::ShutDown => None,
         };
         [self.engine.deadline(), other].into_iter().flatten().min()
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Shard<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("engine", &self.engine).finish_non_exhaustive()
     }
 }

@@ -1,13 +1,14 @@
 //! The loop against an engine made for the test, and the mailbox on one thread. What threads do to
 //! the mailbox is in `tests/mailbox_model.rs`.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use app::{Clock, Counters, Cx, Dial, Engine, Handler, Step, Wake};
 use base::{ConnId, Instant};
 
-use crate::{Letterbox, Mailbox, Order, Shard, Wakes, time};
+use crate::{Letterbox, Mailbox, Order, Shard, Survey, Wakes, time};
 
 fn id(slot: u32) -> ConnId {
     ConnId::new(7, slot, 0)
@@ -130,6 +131,28 @@ impl Engine<Nothing> for Bare {
         self.shared.seen.lock().unwrap().shut_down += 1;
     }
 
+    /// Tells of ten at a time; the port says which.
+    fn look(&self, from: u32, tell: &mut dyn FnMut(&app::Seen)) -> Option<u32> {
+        let end = self.connections.min(from + 10);
+        for number in from..end {
+            let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+            tell(&app::Seen {
+                local: at(80),
+                remote: at(number as u16),
+                state: "ESTABLISHED",
+                sleeps: true,
+                rtt_us: None,
+                rtt_variation_us: None,
+                congestion_window: None,
+                mss: 0,
+                in_flight: 0,
+                unsent: 0,
+                unread: 0,
+            });
+        }
+        (end < self.connections).then_some(end)
+    }
+
     fn connections(&self) -> u32 {
         self.connections
     }
@@ -233,4 +256,28 @@ fn more_wakes_than_a_turn_delivers_are_all_delivered() {
     slots.sort_unstable();
     assert_eq!(slots, (0..100_000).collect::<Vec<_>>());
     assert_eq!(counters.wakes.get(), 100_000);
+}
+
+/// The shard sleeps when it is asked.
+#[test]
+fn a_survey_sees_every_connection_or_as_many_as_it_wants() {
+    for (wanted, seen) in [(u32::MAX, 95), (42, 42)] {
+        let (tell, told) = mpsc::channel();
+        let mut tell = Some(tell);
+        run(95, |wakes| {
+            wakes.survey(|| {
+                let tell = tell.take().unwrap();
+                let mut left = wanted;
+                Survey::new(move |seen| {
+                    left -= 1;
+                    tell.send(seen.remote.port()).unwrap();
+                    left > 0
+                })
+            });
+            // The channel closes when the survey is dropped.
+            let ports: Vec<u16> = told.iter().collect();
+            assert_eq!(ports, (0..seen).collect::<Vec<_>>());
+            wakes.order(Order::ShutDown);
+        });
+    }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use app::Wake;
 use base::ConnId;
 
+use crate::survey::{Survey, Surveys};
 use crate::{Mailbox, Order};
 
 /// A shard's mailbox, and what ends the sleep of its engine.
 pub struct Letterbox {
     mailbox: Mailbox,
     ring: Box<dyn Fn() + Send + Sync>,
+    surveys: Surveys,
 }
 
 impl Letterbox {
@@ -20,11 +22,21 @@ impl Letterbox {
     /// time it is called, when `ring` is called from any thread.
     #[must_use]
     pub fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { mailbox: Mailbox::new(), ring: Box::new(ring) }
+        Self { mailbox: Mailbox::new(), ring: Box::new(ring), surveys: Surveys::default() }
     }
 
     pub(crate) const fn mailbox(&self) -> &Mailbox {
         &self.mailbox
+    }
+
+    pub(crate) const fn surveys(&self) -> &Surveys {
+        &self.surveys
+    }
+
+    fn survey(&self, survey: Survey) {
+        self.surveys.add(survey);
+        // An order that changes nothing: the shard looks round when it is awake.
+        self.order(Order::Run);
     }
 
     fn wake(&self, id: ConnId) {
@@ -59,6 +71,19 @@ impl Wakes {
     #[must_use]
     pub fn new(first: u16, letterboxes: Vec<Arc<Letterbox>>) -> Self {
         Self { first, letterboxes: letterboxes.into() }
+    }
+
+    /// Has every shard show its connections to a survey made for it.
+    pub fn survey(&self, mut make: impl FnMut() -> Survey) {
+        for letterbox in self.letterboxes.iter() {
+            letterbox.survey(make());
+        }
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.letterboxes.len()
     }
 
     /// Gives an order to every shard.

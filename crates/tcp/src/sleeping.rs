@@ -165,6 +165,20 @@ impl Sleeping {
         Settled::unpack(self.bits)
     }
 
+    /// The smoothed round-trip time in microseconds as it was, rounded up to 256 times a power of
+    /// four; `None` when it was not known.
+    #[must_use]
+    pub fn smoothed_rtt_us(&self) -> Option<u32> {
+        Some(self.settled().srtt).filter(|srtt| *srtt > 0)
+    }
+
+    /// Payload that fits one segment with nothing but the usual options.
+    #[must_use]
+    pub fn mss(&self) -> u16 {
+        let settled = self.settled();
+        settled.mss.saturating_sub(if settled.timestamps { 12 } else { 0 })
+    }
+
     /// Milliseconds it has slept, to within 67.
     #[must_use]
     pub const fn age_ms(&self, now: Instant) -> u64 {

@@ -246,6 +246,24 @@ impl Working {
         self.state
     }
 
+    /// The smoothed round-trip time in microseconds, once one was measured (RFC 6298).
+    #[must_use]
+    pub const fn smoothed_rtt_us(&self) -> Option<u32> {
+        self.rtt.smoothed()
+    }
+
+    /// Its variation in microseconds.
+    #[must_use]
+    pub const fn rtt_variation_us(&self) -> u32 {
+        self.rtt.variation()
+    }
+
+    /// The congestion window in bytes (RFC 5681).
+    #[must_use]
+    pub const fn congestion_window(&self) -> u32 {
+        self.congestion.window()
+    }
+
     /// Whether this end opened the connection.
     #[must_use]
     pub const fn opened(&self) -> bool {

@@ -128,7 +128,7 @@ fn start_shards<S: Service + 'static>(
 fn start_admin(bound: Bound, board: &Arc<Board>) -> Result<Running, Error> {
     let status = Status::new(board.clone());
     bound.start(move |context: &ShardContext| {
-        let service = Admin::new(status.clone());
+        let service = Admin::new(status.clone(), context.wake.clone());
         Http::new(service, Arc::default(), context.clock.clone(), Arc::default())
     })
 }

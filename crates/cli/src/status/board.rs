@@ -149,6 +149,11 @@ impl Board {
         self.state() == State::Serving
     }
 
+    /// What controls the server, once it serves.
+    pub fn control(&self) -> Option<&Control> {
+        self.server.get().map(|server| &server.control)
+    }
+
     fn state(&self) -> State {
         match self.server.get() {
             None => State::Starting,

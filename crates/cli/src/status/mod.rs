@@ -6,9 +6,11 @@
 //! - [`Status`] answers for the paths it knows. [`WithStatus`] puts it before another service (the
 //!   built-in site), [`Admin`] makes a service of it alone (the admin listener).
 //!
-//! Invariant: answering reads counters and a clock, and never waits for a shard.
+//! Invariant: answering reads counters and a clock; the list of connections is made by the shards
+//! themselves, and no thread waits for one.
 
 mod board;
+mod connections;
 mod document;
 mod figures;
 mod metrics;
@@ -20,7 +22,10 @@ use crore::http::{
     HeaderBlock, Method, Outcome, Rejection, Reply, Request, Response, Service, Token,
 };
 
+use crore::Wake;
+
 pub use board::Board;
+use connections::Lists;
 
 /// The page. It fills itself from `/status.json`; nothing is written into it here.
 const PAGE: &str = include_str!("page/status.html");
@@ -141,25 +146,44 @@ impl<S: Service> Service for WithStatus<S> {
 }
 
 /// What the admin listener answers: the page, the JSON, metrics and probes.
-#[derive(Debug)]
 pub struct Admin {
     status: Status,
+    wake: Arc<dyn Wake>,
+    lists: Lists,
 }
 
 impl Admin {
-    /// Answers from `status` alone.
-    pub const fn new(status: Status) -> Self {
-        Self { status }
+    /// Answers from `status`; `wake` wakes the connections of this listener.
+    pub fn new(status: Status, wake: Arc<dyn Wake>) -> Self {
+        Self { status, wake, lists: Lists::default() }
     }
 }
 
 impl Service for Admin {
     fn call(&mut self, request: &Request<'_>) -> Reply {
+        if request.path == "/connections" && request.method == Method::Get {
+            let Some(control) = self.status.board.control() else {
+                return Reply::Now(Response::text(503, "not ready\n"));
+            };
+            let query = request.query.unwrap_or_default();
+            return self.lists.begin(query, control, request.id, &self.wake);
+        }
         let known = self.status.page(request).or_else(|| self.status.probe(request));
         Reply::Now(known.unwrap_or_else(|| match request.path {
             "/" => Response { headers: HeaderBlock::Static(TO_THE_PAGE), ..Response::new(307) },
-            _ => Response::text(404, "/status, /status.json, /metrics, /healthz or /readyz\n"),
+            _ => Response::text(
+                404,
+                "/status, /status.json, /connections, /metrics, /healthz or /readyz\n",
+            ),
         }))
+    }
+
+    fn resume(&mut self, token: Token) -> Reply {
+        self.lists.resume(token)
+    }
+
+    fn done(&mut self, token: Token, _: &Outcome) {
+        self.lists.forget(token);
     }
 }
 

@@ -42,6 +42,17 @@ fn get(service: &mut impl Service, path: &str) -> (u16, String) {
     (response.status, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
+/// Nobody is woken: nothing that takes time is asked for here.
+struct Nobody;
+
+impl crore::Wake for Nobody {
+    fn wake(&self, _: ConnId) {}
+}
+
+fn admin(board: Arc<Board>) -> Admin {
+    Admin::new(Status::new(board), Arc::new(Nobody))
+}
+
 /// A board with two shards: shard `n` has `n + 1` connections of 100 bytes, and `n + 5` requests.
 fn board() -> Arc<Board> {
     let board = Arc::new(Board::new());
@@ -58,7 +69,7 @@ fn board() -> Arc<Board> {
 
 #[test]
 fn the_document_has_totals_and_shards_under_stable_names() {
-    let (status, text) = get(&mut Admin::new(Status::new(board())), "/status.json");
+    let (status, text) = get(&mut admin(board()), "/status.json");
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(status, 200);
     assert_eq!(document["state"], "starting");
@@ -81,14 +92,14 @@ fn the_document_has_totals_and_shards_under_stable_names() {
 fn without_connections_none_of_them_has_bytes() {
     let board = Board::new();
     board.add(0, Arc::default(), Arc::default(), Arc::default());
-    let (_, text) = get(&mut Admin::new(Status::new(Arc::new(board))), "/status.json");
+    let (_, text) = get(&mut admin(Arc::new(board)), "/status.json");
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(document["bytes_per_connection"], Value::Null);
 }
 
 #[test]
 fn metrics_name_every_figure_once_and_end_as_openmetrics_does() {
-    let (status, text) = get(&mut Admin::new(Status::new(board())), "/metrics");
+    let (status, text) = get(&mut admin(board()), "/metrics");
     assert_eq!(status, 200);
     for line in [
         "# TYPE crore_connections gauge",
@@ -122,14 +133,14 @@ fn no_two_figures_have_one_key() {
 
 #[test]
 fn a_server_that_is_not_ready_says_so_and_lives() {
-    let mut admin = Admin::new(Status::new(board()));
+    let mut admin = admin(board());
     assert_eq!(get(&mut admin, "/healthz"), (200, "ok\n".into()));
     assert_eq!(get(&mut admin, "/readyz"), (503, "not ready\n".into()));
 }
 
 #[test]
 fn the_page_uses_nothing_from_elsewhere_and_nothing_inline() {
-    let mut admin = Admin::new(Status::new(board()));
+    let mut admin = admin(board());
     let (_, page) = get(&mut admin, "/status");
     for forbidden in ["http:", "https:", "style=", "onclick=", "onload=", "<style", "//"] {
         assert!(!page.contains(forbidden), "{forbidden}");
@@ -148,7 +159,7 @@ fn the_page_uses_nothing_from_elsewhere_and_nothing_inline() {
 
 #[test]
 fn methods_that_change_things_are_refused() {
-    let mut admin = Admin::new(Status::new(board()));
+    let mut admin = admin(board());
     for path in ["/status", "/metrics"] {
         assert_eq!(ask(&mut admin, Method::Post, path).status, 405);
         assert_eq!(ask(&mut admin, Method::Head, path).status, 200);

@@ -6,6 +6,7 @@ mod audit;
 mod dial;
 mod input;
 mod listen;
+mod look;
 mod output;
 mod patience;
 mod rest;
@@ -22,7 +23,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use app::{Counters, Engine, Handler};
+use app::{Counters, Engine, Handler, Seen};
 use base::{ConnId, Instant, Prng};
 use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
 use port::Port;
@@ -389,6 +390,10 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         self.core.set_time(now);
         self.core.shut_down(app);
         self.core.link.flush();
+    }
+
+    fn look(&self, from: u32, tell: &mut dyn FnMut(&Seen)) -> Option<u32> {
+        self.core.look(from, tell)
     }
 
     fn connections(&self) -> u32 {
