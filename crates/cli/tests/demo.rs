@@ -17,8 +17,12 @@ fn two_thousand_connections_give_all_figures() {
     let mut names: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
     let expected = [
+        "busy",
+        "churn_per_second",
+        "churn_server_busy",
         "connections",
         "established_per_second",
+        "latency_at_70_percent_us",
         "latency_us",
         "packet_cost_ns",
         "packets_per_second",
@@ -35,9 +39,14 @@ fn two_thousand_connections_give_all_figures() {
     assert!(number(&report["packets_per_second"]) > 1.9 * requests);
     let bytes = number(&report["server_bytes_per_connection"]);
     assert!(bytes > 64.0 && number(&report["rss_bytes"]) > 2_000.0 * bytes, "{bytes}");
-    let latency = |name: &str| number(&report["latency_us"][name]);
-    assert!(latency("p50") > 0.0);
-    assert!(latency("p50") <= latency("p99") && latency("p99") <= latency("p999"));
+    for figures in ["latency_us", "latency_at_70_percent_us"] {
+        let latency = |name: &str| number(&report[figures][name]);
+        assert!(latency("p50") > 0.0);
+        assert!(latency("p50") <= latency("p99") && latency("p99") <= latency("p999"));
+    }
+    assert!(number(&report["churn_per_second"]) > 0.0);
+    let busy = ["server", "clients"].map(|end| number(&report["busy"][end]));
+    assert!(busy.iter().all(|share| (0.0..=1.0).contains(share)), "{busy:?}");
     let costs = report["packet_cost_ns"].as_array().unwrap();
     let steps: Vec<_> = costs.iter().map(|cost| cost["connections"].as_u64().unwrap()).collect();
     assert_eq!(steps, [1_000, 2_000]);

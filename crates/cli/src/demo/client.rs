@@ -20,7 +20,11 @@ use super::server::Figures;
 /// Requests under way at once at full load: as few as keep both ends busy.
 const ASKING: u32 = 128;
 /// Requests under way at once at a given rate, at most: fewer than the client has working blocks.
-const ASKING_MOST: u32 = 512;
+const ASKING_MOST: u32 = 192;
+/// The part of the peak rate at which latency is measured besides.
+const PART_OF_PEAK: f64 = 0.7;
+/// How long connections are opened, used once and closed.
+pub const CHURNING: Duration = Duration::from_secs(2);
 /// Requests begun between two turns, at most.
 const ASKED_A_TURN: u32 = 32;
 /// How long the cost of a packet is measured for, and what passes unmeasured before.
@@ -65,6 +69,13 @@ pub struct Findings {
     pub asked: Asked,
     /// From when a request was due to its answer, in nanoseconds.
     pub latencies: Histogram<u64>,
+    /// The same at a part of that rate, unless a rate was given.
+    pub relaxed: Option<Histogram<u64>>,
+    /// Connections opened, used once and closed a second, and the share of its time that the server
+    /// needed for that.
+    pub churn: (f64, f64),
+    /// What the server said of itself while everything was open.
+    pub held: Held,
     /// Connections that could not be opened or broke.
     pub lost: u32,
     /// Bytes of memory resident while everything was open, of the whole process.
@@ -82,6 +93,17 @@ pub struct Asked {
     pub packets: u64,
     /// Nanoseconds that the server spent on that.
     pub busy: u64,
+    /// Nanoseconds that the client spent on that.
+    pub client_busy: u64,
+}
+
+/// What the server holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Connections open.
+    pub connections: u64,
+    /// Bytes.
+    pub memory: u64,
 }
 
 /// The clients got no answer for a long time.
@@ -114,6 +136,8 @@ pub struct Client {
     picked: Vec<ConnId>,
     /// When the last answer came, and how many there were then.
     progress: (Instant, u64),
+    /// Nanoseconds spent in turns that found work, or that requests were made in.
+    busy: u64,
 }
 
 impl Client {
@@ -134,6 +158,7 @@ impl Client {
             prng: Prng::new(1),
             picked: Vec::with_capacity(ASKED_A_TURN as usize),
             progress: (now, 0),
+            busy: 0,
         })
     }
 
@@ -144,11 +169,51 @@ impl Client {
         together.wait();
         let (opening, costs) = found?;
         self.board.asking.set(1);
-        self.crowd.latencies = Some(Crowd::histogram());
-        let asked = self.ask(plan.time, plan.rate)?;
-        let latencies = self.crowd.latencies.take().unwrap_or_else(Crowd::histogram);
+        let (asked, latencies) = self.ask_and_time(plan.time, plan.rate)?;
+        let relaxed = match plan.rate {
+            None => {
+                let peak = asked.requests as f64 / asked.time.as_secs_f64();
+                Some(self.ask_and_time(plan.time, Some(PART_OF_PEAK * peak))?.1)
+            }
+            Some(_) => None,
+        };
+        let connections = self.figures.connections.get();
+        let held = Held { connections, memory: self.figures.memory.get() };
+        let resident = memory::resident();
+        let churn = self.churn()?;
         let lost = self.crowd.failed + self.crowd.lost;
-        Ok(Findings { opening, costs, asked, latencies, lost, resident: memory::resident() })
+        Ok(Findings { opening, costs, asked, latencies, relaxed, churn, held, lost, resident })
+    }
+
+    /// Asks, and takes down how long answers take.
+    fn ask_and_time(
+        &mut self,
+        time: Duration,
+        rate: Option<f64>,
+    ) -> Result<(Asked, Histogram<u64>), Stalled> {
+        self.crowd.latencies = Some(Crowd::histogram());
+        let asked = self.ask(time, rate)?;
+        let latencies = self.crowd.latencies.take().unwrap_or_else(Crowd::histogram);
+        Ok((asked, latencies))
+    }
+
+    /// Opens connections besides those that are open, asks once over each, and closes it.
+    fn churn(&mut self) -> Result<(f64, f64), Stalled> {
+        let start = shard::time::now();
+        let (busy, closed) = (self.figures.busy.get(), self.crowd.closed);
+        self.crowd.churning = true;
+        self.crowd.interval = 0;
+        let mut now = start;
+        while now.since(start) < CHURNING || self.crowd.brief > 0 {
+            self.crowd.churning = now.since(start) < CHURNING;
+            self.crowd.due = now.as_nanos();
+            self.turn(now)?;
+            now = shard::time::now();
+        }
+        let time = now.since(start);
+        let closed = (self.crowd.closed - closed) as f64;
+        let busy = (self.figures.busy.get() - busy) as f64;
+        Ok((closed / time.as_secs_f64(), busy / time.as_nanos() as f64))
     }
 
     fn open_and_measure(&mut self, plan: &Plan) -> Result<(Duration, Vec<f64>), Stalled> {
@@ -181,7 +246,7 @@ impl Client {
 
     /// Connections that are being opened or wait for an answer.
     const fn waiting(&self) -> u32 {
-        self.crowd.opening + self.crowd.under_way
+        self.crowd.opening + self.crowd.under_way + self.crowd.brief
     }
 
     /// Asks over connections picked at random for a time, and waits for the answers.
@@ -192,6 +257,7 @@ impl Client {
         self.crowd.interval = rate.map_or(0, |rate| (1e9 / rate) as u64);
         let end = start + time;
         let mut now = start;
+        self.busy = 0;
         while now < end {
             let count = match rate {
                 None => ASKING.saturating_sub(self.crowd.under_way),
@@ -202,8 +268,13 @@ impl Client {
                 self.crowd.due = now.as_nanos();
             }
             self.engine.wake_all(now, &self.picked, &mut self.crowd);
-            self.turn(now)?;
-            now = shard::time::now();
+            let events = self.turn(now)?;
+            let over = shard::time::now();
+            if events > 0 || !self.picked.is_empty() {
+                // A turn does not last for centuries.
+                self.busy += over.since(now).as_nanos() as u64;
+            }
+            now = over;
         }
         while self.crowd.under_way > 0 {
             now = shard::time::now();
@@ -215,6 +286,7 @@ impl Client {
             requests: after.requests - before.requests,
             packets: after.packets - before.packets,
             busy: after.busy - before.busy,
+            client_busy: self.busy,
         })
     }
 
@@ -236,7 +308,8 @@ impl Client {
         }
     }
 
-    fn turn(&mut self, now: Instant) -> Result<(), Stalled> {
+    /// One turn of the engine; gives how many events it found.
+    fn turn(&mut self, now: Instant) -> Result<u32, Stalled> {
         let Ok(events) = self.engine.turn(now, &mut self.crowd);
         self.polling.after(events);
         let (last, answered) = self.progress;
@@ -248,7 +321,7 @@ impl Client {
             let opened = self.crowd.ids.len() as u32;
             return Err(Stalled { opened, waiting: self.waiting() });
         }
-        Ok(())
+        Ok(events)
     }
 
     fn figures(&self) -> Asked {
@@ -257,6 +330,7 @@ impl Client {
             requests: self.crowd.answered,
             packets: self.figures.packets.get(),
             busy: self.figures.busy.get(),
+            client_busy: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use app::{Cx, Dial, DialError, End, Handler, Step};
 use base::{ConnId, Instant};
 use hdrhistogram::Histogram;
 
-use super::network::Network;
+use super::network::{Network, PORTS};
 
 /// What the server answers with.
 pub const ANSWER: &str = "One of ten million.\n";
@@ -22,16 +22,24 @@ const LATENCY_MAX_NS: u64 = 60_000_000_000;
 pub struct Call {
     /// When the request under way was due, in nanoseconds; zero while none is.
     due: u64,
+    /// Whether the connection is closed when its request has been answered.
+    brief: bool,
 }
 
 /// Connections being opened, or waiting for their first answer, at once.
-const OPENING: u32 = 256;
+const OPENING: u32 = 128;
 
 /// All clients of one shard.
 #[derive(Debug)]
 pub struct Crowd {
     /// Connections to have opened.
     pub target: u32,
+    /// Whether to open connections, besides those, that are closed after one request.
+    pub churning: bool,
+    /// Such connections opened so far, those of them that are not over, and those that are.
+    churned: u32,
+    pub brief: u32,
+    pub closed: u64,
     /// Connections dialled, whatever became of them.
     pub dialled: u32,
     /// Connections that are being opened now.
@@ -58,6 +66,10 @@ impl Crowd {
     pub fn new(connections: u32) -> Self {
         Self {
             target: 0,
+            churning: false,
+            churned: 0,
+            brief: 0,
+            closed: 0,
             dialled: 0,
             opening: 0,
             ids: Vec::with_capacity(connections as usize),
@@ -91,23 +103,33 @@ impl Handler for Crowd {
     type Conn = Call;
 
     fn dial(&mut self, _: Instant) -> Option<Dial<Call>> {
-        if self.dialled == self.target || self.opening + self.under_way >= OPENING {
+        let number = if self.churning && self.brief < OPENING {
+            self.brief += 1;
+            self.churned = (self.churned + 1) % PORTS;
+            self.target + self.churned
+        } else if self.dialled < self.target && self.opening + self.under_way < OPENING {
+            self.dialled += 1;
+            self.dialled - 1
+        } else {
             return None;
-        }
-        let (client, server) = Network::ends(self.dialled);
-        self.dialled += 1;
+        };
+        let (client, server) = Network::ends(number);
         self.opening += 1;
-        Some(Dial::new(server, Call::default()).from(client))
+        let call = Call { due: 0, brief: self.churning };
+        Some(Dial::new(server, call).from(client))
     }
 
-    fn undialled(&mut self, _: Instant, _: Call, _: DialError) {
+    fn undialled(&mut self, _: Instant, call: Call, _: DialError) {
         self.opening -= 1;
         self.failed += 1;
+        self.brief -= u32::from(call.brief);
     }
 
     fn open(&mut self, cx: &mut Cx<'_, Call>) -> Step {
         self.opening -= 1;
-        self.ids.push(cx.id);
+        if !cx.conn.brief {
+            self.ids.push(cx.id);
+        }
         self.ask(cx)
     }
 
@@ -135,11 +157,16 @@ impl Handler for Crowd {
         cx.conn.due = 0;
         self.under_way -= 1;
         self.answered += 1;
-        Step::idle(rx.len())
+        if cx.conn.brief { Step::close() } else { Step::idle(rx.len()) }
     }
 
-    fn end(&mut self, cx: &mut Cx<'_, Call>, _: End) {
-        self.lost += 1;
+    fn end(&mut self, cx: &mut Cx<'_, Call>, why: End) {
+        self.brief -= u32::from(cx.conn.brief);
+        if cx.conn.brief && cx.conn.due == 0 && why == End::Closed {
+            self.closed += 1;
+        } else {
+            self.lost += 1;
+        }
         if cx.conn.due != 0 {
             self.under_way -= 1;
         }

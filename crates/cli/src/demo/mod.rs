@@ -30,12 +30,12 @@ use clap::Args;
 use crate::serve::Failure;
 use crate::settings::Problem;
 
-use client::{Board, Client, Findings, Plan, Stalled};
+use client::{Board, CHURNING, Client, Findings, Plan, Stalled};
 pub use network::Network;
 pub use polling::Polling;
 use progress::{Progress, State};
+use report::Report;
 pub use report::grouped;
-use report::{Held, Report};
 pub use server::{Figures, Server};
 
 /// Numbers of connections at which the cost of a packet is measured, besides all of them.
@@ -75,7 +75,6 @@ struct Pair {
     server: Server,
     client: Client,
     plan: Plan,
-    figures: Arc<Figures>,
     board: Arc<Board>,
 }
 
@@ -88,19 +87,16 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
     let shards = options.server_shards.min(connections);
     memory::check(connections, shards)?;
     let pairs = pairs(options, shards)?;
-    let (figures, boards): (Vec<_>, Vec<_>) =
-        pairs.iter().map(|pair| (Arc::clone(&pair.figures), Arc::clone(&pair.board))).unzip();
-    let time = Duration::from_secs(u64::from(options.seconds));
+    let boards: Vec<_> = pairs.iter().map(|pair| Arc::clone(&pair.board)).collect();
+    // At full load, and at a part of it where no rate is given.
+    let parts = if options.rate.is_none() { 2 } else { 1 };
+    let time = Duration::from_secs(parts * u64::from(options.seconds)) + CHURNING;
     let mut progress = Progress::new(u64::from(connections), time);
     let findings = run(pairs, || progress.tell(state(&boards)));
     progress.end();
     let findings = findings.map_err(|stalled| broken(&stalled.to_string()))?;
-    let held = Held {
-        connections: figures.iter().map(|figures| figures.connections.get()).sum(),
-        server: figures.iter().map(|figures| figures.memory.get()).sum(),
-    };
     let steps: Vec<u64> = steps(connections).into_iter().map(u64::from).collect();
-    let report = Report::new(&steps, &findings, held);
+    let report = Report::new(&steps, &findings);
     if options.json {
         let json = serde_json::to_string_pretty(&report);
         println!("{}", json.map_err(|error| broken(&error.to_string()))?);
@@ -144,8 +140,8 @@ impl Pair {
         let (near, far) = Network::wire()?;
         let (figures, board) = (Arc::new(Figures::default()), Arc::new(Board::default()));
         let server = Server::new(far, &network, Arc::clone(&figures))?;
-        let client = Client::new(near, &network, Arc::clone(&figures), Arc::clone(&board))?;
-        Ok(Self { server, client, plan, figures, board })
+        let client = Client::new(near, &network, figures, Arc::clone(&board))?;
+        Ok(Self { server, client, plan, board })
     }
 }
 

@@ -18,7 +18,7 @@ const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 /// The first client; the others follow it.
 const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
 /// Ports that each client connects from, and the first of them.
-const PORTS: u32 = 50_000;
+pub const PORTS: u32 = 50_000;
 const FIRST_PORT: u16 = 10_000;
 
 /// Bytes that the wire holds in each direction: what fits a second-level cache with room to spare.
@@ -29,8 +29,11 @@ pub const WIRE_BYTES: usize = 256 << 10;
 const SERVER_WORKING: u32 = 4_096;
 /// Working blocks of the client. When three of four are taken, those that only hold an
 /// acknowledgment back send it and rest, so this bounds what is awake at the server too, to what a
-/// second-level cache holds.
-const CLIENT_WORKING: u32 = 1_024;
+/// second-level cache holds with room to spare.
+const CLIENT_WORKING: u32 = 256;
+/// Connections that there can be besides those that are to be open: some that are opened and closed,
+/// and what these leave behind.
+const BESIDES: u32 = 4_096;
 /// Packet buffers of each end: several batches.
 const FRAMES: u32 = 512;
 
@@ -77,7 +80,8 @@ impl Network {
     }
 
     pub fn client(&self) -> Config {
-        let (_, clients) = self.clients();
+        // One more than needed, and its ports, for connections besides.
+        let clients = self.clients().1 + 2;
         let first = FIRST_CLIENT.to_bits();
         let addresses = (first..first + clients).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
         Config {
@@ -96,7 +100,7 @@ impl Network {
             addresses: Vec::new(),
             routes: Vec::new(),
             listeners: Vec::new(),
-            limits: Limits { connections: self.connections, ..Limits::default() },
+            limits: Limits { connections: self.connections + BESIDES, ..Limits::default() },
             working,
             buffers: working,
             frames: FRAMES,
@@ -125,6 +129,7 @@ mod tests {
     fn every_connection_has_ends_of_its_own_and_a_client_that_exists() {
         let count = 3 * PORTS + 7;
         let addresses: HashSet<_> = Network::new(count).client().addresses.into_iter().collect();
+        let count = count + PORTS;
         let ends: HashSet<_> = (0..count).map(Network::ends).collect();
         assert_eq!(ends.len(), count as usize);
         assert!(ends.iter().all(|(client, _)| addresses.contains(&client.ip())));

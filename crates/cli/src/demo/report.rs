@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::serve::capacity::{self, KERNEL_BYTES};
 
-use super::client::Findings;
+use super::client::{Asked, Findings};
 
 /// What a demonstration found.
 #[derive(Clone, Debug, Serialize)]
@@ -25,10 +25,26 @@ pub struct Report {
     pub server_bytes_per_connection: f64,
     /// Resident memory of the whole process, both ends, in bytes.
     pub rss_bytes: u64,
+    /// The parts of their time that server and clients were busy meanwhile.
+    pub busy: Busy,
     /// From when a request was due to its answer, in microseconds.
     pub latency_us: Latency,
+    /// The same at 70 % of that rate; missing where a rate was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_at_70_percent_us: Option<Latency>,
+    /// Connections opened, used for one request and closed a second, beside those that stay open.
+    pub churn_per_second: u64,
+    /// The part of its time that the server needed for that.
+    pub churn_server_busy: f64,
     /// What a packet costs the server at full load, by connections open.
     pub packet_cost_ns: Vec<PacketCost>,
+}
+
+/// Parts of a processor's time.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Busy {
+    server: f64,
+    clients: f64,
 }
 
 /// Percentiles in microseconds.
@@ -46,25 +62,14 @@ pub struct PacketCost {
     ns: f64,
 }
 
-/// What the servers say of themselves.
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// Connections open.
-    pub connections: u64,
-    /// Bytes the servers hold.
-    pub server: u64,
-}
-
 impl Report {
     /// Adds up what each client shard found. `steps`: how many connections were open in all when
     /// the cost of a packet was measured.
-    pub fn new(steps: &[u64], findings: &[Findings], held: Held) -> Self {
+    pub fn new(steps: &[u64], findings: &[Findings]) -> Self {
         let opening = findings.iter().map(|found| found.opening).max().unwrap_or_default();
-        let mut latencies = super::crowd::Crowd::histogram();
-        for found in findings {
-            // The same bounds, so nothing is out of them.
-            let _ = latencies.add(&found.latencies);
-        }
+        let connections = findings.iter().map(|found| found.held.connections).sum::<u64>();
+        let memory = findings.iter().map(|found| found.held.memory).sum::<u64>();
+        let relaxed = findings.iter().filter_map(|found| found.relaxed.as_ref());
         let shards = findings.len() as f64;
         let cost = |(index, connections): (usize, &u64)| PacketCost {
             connections: *connections,
@@ -75,23 +80,39 @@ impl Report {
         let rate = |found: &Findings, count: u64| count as f64 / found.asked.time.as_secs_f64();
         let requests: f64 = findings.iter().map(|found| rate(found, found.asked.requests)).sum();
         let packets: f64 = findings.iter().map(|found| rate(found, found.asked.packets)).sum();
+        let busy = |nanos: fn(&Asked) -> u64| {
+            let share =
+                |found: &Findings| nanos(&found.asked) as f64 / found.asked.time.as_nanos() as f64;
+            hundredths(findings.iter().map(share).sum::<f64>() / shards)
+        };
+        let churn_busy: f64 = findings.iter().map(|found| found.churn.1).sum();
         Self {
-            connections: held.connections,
-            established_per_second: (held.connections as f64 / opening.as_secs_f64()) as u64,
+            connections,
+            established_per_second: (connections as f64 / opening.as_secs_f64()) as u64,
             requests_per_second: requests as u64,
             packets_per_second: packets as u64,
-            server_bytes_per_connection: tenths(
-                held.server as f64 / held.connections.max(1) as f64,
-            ),
+            server_bytes_per_connection: tenths(memory as f64 / connections.max(1) as f64),
             rss_bytes: findings.iter().map(|found| found.resident).max().unwrap_or(0),
-            latency_us: Latency::of(&latencies),
+            busy: Busy {
+                server: busy(|asked| asked.busy),
+                clients: busy(|asked| asked.client_busy),
+            },
+            latency_us: Latency::of(findings.iter().map(|found| &found.latencies)),
+            latency_at_70_percent_us: findings[0].relaxed.is_some().then(|| Latency::of(relaxed)),
+            churn_per_second: findings.iter().map(|found| found.churn.0).sum::<f64>() as u64,
+            churn_server_busy: hundredths(churn_busy / shards),
             packet_cost_ns: steps.iter().enumerate().map(cost).collect(),
         }
     }
 }
 
 impl Latency {
-    fn of(latencies: &Histogram<u64>) -> Self {
+    fn of<'a>(found: impl Iterator<Item = &'a Histogram<u64>>) -> Self {
+        let mut latencies = super::crowd::Crowd::histogram();
+        for one in found {
+            // The same bounds, so nothing is out of them.
+            let _ = latencies.add(one);
+        }
         let at = |quantile| tenths(latencies.value_at_quantile(quantile) as f64 / 1e3);
         Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }
@@ -100,17 +121,26 @@ impl Latency {
 impl Report {
     /// Name, value and what it is, line by line.
     fn rows(&self) -> Vec<(&'static str, String, String)> {
-        let Latency { p50, p99, p999 } = self.latency_us;
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let (server, clients) = (percent(self.busy.server), percent(self.busy.clients));
+        let busy = format!("a second meanwhile, at the server; busy: {server}, clients {clients}");
         let row = |name, value: String, note: &str| (name, value, note.to_owned());
         let mut rows = vec![
             row("connections", grouped(self.connections), "open at once, each used at least once"),
             row("opened", grouped(self.established_per_second), "a second, each with a request"),
             row("requests", grouped(self.requests_per_second), "a second, over random connections"),
-            row("packets", grouped(self.packets_per_second), "a second meanwhile, at the server"),
-            row("latency", format!("{p50:.1} µs"), "or less for half of these requests"),
-            row("", format!("{p99:.1} µs"), "or less for 99 %"),
-            row("", format!("{p999:.1} µs"), "or less for 99.9 %"),
+            row("packets", grouped(self.packets_per_second), &busy),
         ];
+        rows.extend(self.latency_us.rows("at full load"));
+        rows.extend(self.latency_at_70_percent_us.iter().flat_map(|at| at.rows("at 70 % of it")));
+        rows.push((
+            "churn",
+            grouped(self.churn_per_second),
+            format!(
+                "opened, used once and closed a second besides; server busy: {}",
+                percent(self.churn_server_busy)
+            ),
+        ));
         let kernel = grouped(KERNEL_BYTES);
         rows.push((
             "server memory",
@@ -132,6 +162,17 @@ impl Report {
     }
 }
 
+impl Latency {
+    fn rows(&self, when: &str) -> [(&'static str, String, String); 3] {
+        let Self { p50, p99, p999 } = self;
+        [
+            ("latency", format!("{p50:.1} µs"), format!("or less for half of the requests {when}")),
+            ("", format!("{p99:.1} µs"), "or less for 99 %".to_owned()),
+            ("", format!("{p999:.1} µs"), "or less for 99.9 %".to_owned()),
+        ]
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value, note) in self.rows() {
@@ -144,6 +185,11 @@ impl fmt::Display for Report {
 /// To one decimal.
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+/// To two decimals.
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 /// Digits in groups of three: `10,000,000`.
