@@ -27,7 +27,7 @@ pub struct Call {
 }
 
 /// Connections being opened, or waiting for their first answer, at once.
-const OPENING: u32 = 128;
+const OPENING: u32 = 256;
 
 /// All clients of one shard.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use base::{Limits, SipKey};
 use stack::port::{Caps, MemPort};
@@ -27,10 +28,8 @@ pub const WIRE_BYTES: usize = 256 << 10;
 /// Working blocks of the server: more than the client can have under way, so that it is never in
 /// want of them.
 const SERVER_WORKING: u32 = 4_096;
-/// Working blocks of the client. When three of four are taken, those that only hold an
-/// acknowledgment back send it and rest, so this bounds what is awake at the server too, to what a
-/// second-level cache holds with room to spare.
-const CLIENT_WORKING: u32 = 256;
+/// Working blocks of the client: more than it has requests under way and connections being opened.
+const CLIENT_WORKING: u32 = 1_024;
 /// Connections that there can be besides those that are to be open: some that are opened and closed,
 /// and what these leave behind.
 const BESIDES: u32 = 4_096;
@@ -89,6 +88,9 @@ impl Network {
             addresses: addresses.chain([ROUTER]).collect(),
             routes: vec![Route { prefix: SERVER.ip(), length: 24, gateway: None }],
             listeners: Vec::new(),
+            // Nothing is sent over a connection soon that an acknowledgment could go with. Held
+            // back, it would only keep both ends awake.
+            tcp: tcp::Config { ack_delay: Duration::ZERO, ..tcp::Config::default() },
             ..self.common(CLIENT_WORKING)
         }
     }
