@@ -102,7 +102,10 @@ impl Network {
             addresses: Vec::new(),
             routes: Vec::new(),
             listeners: Vec::new(),
-            limits: Limits { connections: self.connections + BESIDES, ..Limits::default() },
+            limits: Limits {
+                connections: self.connections.saturating_add(BESIDES),
+                ..Limits::default()
+            },
             working,
             buffers: working,
             frames: FRAMES,

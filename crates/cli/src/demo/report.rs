@@ -131,7 +131,8 @@ impl Report {
             row("requests", grouped(self.requests_per_second), "a second, over random connections"),
             row("packets", grouped(self.packets_per_second), &busy),
         ];
-        rows.extend(self.latency_us.rows("at full load"));
+        let full = self.latency_at_70_percent_us.is_some();
+        rows.extend(self.latency_us.rows(if full { "at full load" } else { "at that rate" }));
         rows.extend(self.latency_at_70_percent_us.iter().flat_map(|at| at.rows("at 70 % of it")));
         rows.push((
             "churn",
