@@ -126,7 +126,7 @@ impl Journal {
         }
         let mut done = Vec::new();
         for line in lasting.line.lines() {
-            let text = tree.text(&lasting.file).unwrap_or_default();
+            let text = written(tree, &lasting.file)?;
             if text.lines().any(|there| there == line) {
                 continue;
             }
@@ -186,7 +186,7 @@ fn take_back(tree: &Tree, entry: &Entry) -> Result<Undone, FixError> {
             Ok(Undone::Restored(format!("{path} = {before}")))
         }
         Entry::Line { path, line } => {
-            let text = tree.text(path).unwrap_or_default();
+            let text = written(tree, path)?;
             let kept: Vec<&str> = text.lines().filter(|there| there != line).collect();
             if kept.iter().all(|line| *line == HEADING) {
                 fs::remove_file(tree.path(path)).or_else(ignore_missing).map_err(at(path))?;
@@ -195,6 +195,15 @@ fn take_back(tree: &Tree, entry: &Entry) -> Result<Undone, FixError> {
             }
             Ok(Undone::Restored(format!("{path} without: {line}")))
         }
+    }
+}
+
+/// What a file of crore's own holds; nothing if it is not there. One that cannot be read is left alone.
+fn written(tree: &Tree, path: &str) -> Result<String, FixError> {
+    match fs::read_to_string(tree.path(path)) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(at(path)(error)),
     }
 }
 

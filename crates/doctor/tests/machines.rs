@@ -187,3 +187,16 @@ fn fixing_twice_is_taken_back_to_what_was_there_at_first() {
     let now = fs::read_to_string(folder.path().join("proc/sys/net/core/somaxconn")).unwrap();
     assert_eq!(now, "128");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_written_over() {
+    let folder = lay_out(NEGLECTED);
+    let tree = Tree::at(folder.path());
+    let file = folder.path().join("etc/sysctl.d/90-crore.conf");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, b"# caf\xe9\nkernel.panic = 1\n").unwrap();
+    let report = ask(folder.path(), 1_000, None);
+    let mut journal = Journal::load(&tree).unwrap();
+    assert!(journal.fix(&tree, finding(&report, "somaxconn"), true).is_err());
+    assert_eq!(fs::read(&file).unwrap(), b"# caf\xe9\nkernel.panic = 1\n");
+}
