@@ -91,7 +91,7 @@ kinds! {
         "bodies are not what --expect-length, --expect-sha256 or --expect-file says";
     /// The connection could not be made secure.
     Tls = "tls",
-        "the TLS handshake failed: is the certificate good? --insecure does not look at it";
+        "the TLS handshake failed: is the certificate good?";
 }
 
 /// How many kinds there are.

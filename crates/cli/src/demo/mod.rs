@@ -16,7 +16,7 @@ pub mod memory;
 mod network;
 mod polling;
 mod progress;
-mod report;
+pub mod report;
 mod server;
 
 use std::num::NonZeroU32;

@@ -4,6 +4,8 @@ use doctor::{Finding, Holding, Mend, Report, Verdict};
 use serde::Serialize;
 use sock::Measurement;
 
+use crate::demo::report::grouped;
+
 /// The findings for a program: the crate's own form, and what was measured.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -94,16 +96,4 @@ fn line(finding: &Finding, width: usize) {
             println!("{indent}for good  {file}: {line}");
         }
     }
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

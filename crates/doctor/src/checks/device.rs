@@ -141,6 +141,6 @@ fn xdp(device: &Device, tree: &Tree) -> Finding {
     if modes.driver {
         return Finding::ok(&topic, reading);
     }
-    let cost = "the kernel makes a socket buffer of each packet first: about a third of the speed";
+    let cost = "the kernel makes a socket buffer of each packet before crore gets it";
     Finding::slower(&topic, reading, cost, None)
 }

@@ -8,7 +8,7 @@ use crate::{Question, Tree};
 /// for in `listen`; the kernel cuts it to this.
 const BACKLOG: u64 = 4_096;
 /// Outgoing connections from one address to one address: above this many ports in use, connect()
-/// looks for one for a thousand times longer (Linux 6.18: past about half of the default range).
+/// looks for one for a hundred times longer (Linux 6.18: past about half of the default range).
 const PORTS_WANTED: (u64, u64) = (1_024, 65_535);
 
 const LIMITS_FILE: &str = "/etc/security/limits.d/90-crore.conf";
