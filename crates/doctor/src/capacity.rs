@@ -2,9 +2,9 @@
 //! account of its objects where that can be read, and from the engines' code; what is there from
 //! the machine.
 
+use base::{Bytes, Grouped};
 use serde::Serialize;
 
-use crate::finding::{bytes, grouped};
 use crate::{Net, Question, Tree};
 
 /// What a connection takes, as the engines' own code says.
@@ -110,11 +110,11 @@ fn first_used_up(limits: [Option<(u64, Limit)>; 3]) -> (u64, Limit) {
 
 fn capacity(holding: Holding, most: (u64, Limit), each: u64, usable: u64) -> Capacity {
     let (connections, limit) = most;
-    let count = grouped(connections);
-    let each_text = bytes(each);
+    let count = Grouped(connections);
+    let each_text = Bytes(each);
     let why = match limit {
         Limit::Memory => {
-            format!("{} of memory can be had, {each_text} a connection", bytes(usable))
+            format!("{} of memory can be had, {each_text} a connection", Bytes(usable))
         }
         Limit::Descriptors => "the descriptors a process may have end it".into(),
         Limit::Conntrack => "the kernel's connection tracking has no more entries".into(),

@@ -152,29 +152,3 @@ impl Mend {
 /// The files of crore's own that last: sysctl's and, for /sys, systemd's.
 pub(crate) const SYSCTL_FILE: &str = "/etc/sysctl.d/90-crore.conf";
 pub(crate) const TMPFILES_FILE: &str = "/etc/tmpfiles.d/crore.conf";
-
-/// A whole number with its thousands set apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number of bytes for a person: `3.9 GiB`.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let decimals = usize::from(unit > 0 && value < 100.0);
-    format!("{value:.decimals$} {}", UNITS[unit])
-}

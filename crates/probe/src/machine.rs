@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use base::Grouped;
 use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,8 @@ impl Machine {
     pub fn line(&self) -> String {
         let Self { kernel, architecture, processor, processors, .. } = self;
         let memory = chart::Unit::Bytes.format(self.memory as f64);
-        let limit = self.descriptors.map_or("no limit".to_owned(), crate::words::count);
+        let limit =
+            self.descriptors.map_or("no limit".to_owned(), |limit| Grouped(limit).to_string());
         format!(
             "Linux {kernel}, {architecture}, {processors} × {processor}, {memory} of memory, descriptors of a \
              process: {limit}"

@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use base::Grouped;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::run::{Stop, TIME_MAX};
-use crate::words;
 
 /// The reason as it stands beside the end of a graph.
 #[must_use]
@@ -65,7 +65,7 @@ fn refused(call: &str, errno: Errno) -> String {
 }
 
 fn limit(resource: Resource) -> String {
-    getrlimit(resource).current.map_or("unlimited".to_owned(), words::count)
+    getrlimit(resource).current.map_or("unlimited".to_owned(), |limit| Grouped(limit).to_string())
 }
 
 fn read(file: &str) -> String {

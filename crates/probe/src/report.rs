@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use base::Grouped;
 use chart::{STYLE, Unit, escape};
 
 use crate::picture;
@@ -108,7 +109,7 @@ fn table(page: &mut String, findings: &Findings) {
                 "<tr><td>{}<td class=\"number\">{}<td class=\"number\">{}<td class=\"number\">{}\
              <td class=\"number\">{}<td class=\"number\">{}\n",
                 escape(&curve.name),
-                words::count(curve.buckets.iter().map(|bucket| bucket.samples).sum()),
+                Grouped(curve.buckets.iter().map(|bucket| bucket.samples).sum()),
                 time(first.map(|bucket| bucket.median)),
                 time(last.map(|bucket| bucket.median)),
                 time(last.map(|bucket| bucket.p99)),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use base::Grouped;
 use chart::Unit;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +114,7 @@ impl Measured {
         let in_memory = buckets(&memory);
         if let Some(last) = in_memory.last() {
             let each = Unit::Bytes.format(last.median);
-            says = format!("{says}; {each} of memory for each at {}", words::count(last.last));
+            says = format!("{says}; {each} of memory for each at {}", Grouped(last.last));
         }
         if let Some(end) = &end {
             says = format!("{says}; ended at {}: {end}", words::counted(counted, tried));

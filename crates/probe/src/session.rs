@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base::Grouped;
 use chart::Unit;
 use rustix::process::{Resource as Limit, Rlimit, getrlimit, setrlimit};
 
@@ -134,7 +135,7 @@ fn amount(amount: u64, resource: Resource) -> String {
         Resource::Memory => return format!("{} of memory", Unit::Bytes.format(amount as f64)),
         Resource::Disk => return format!("{} of disk", Unit::Bytes.format(amount as f64)),
     };
-    format!("{} {name}", words::count(amount))
+    format!("{} {name}", Grouped(amount))
 }
 
 /// As many descriptors as this process may have without asking anyone.

@@ -1,29 +1,16 @@
 //! What a curve says, in one plain line.
 
+use base::Grouped;
 use chart::Unit;
 
 use crate::fit::Growth;
 use crate::probe::Counted;
 
-/// A count as it is said: exact, with its thousands apart.
-#[must_use]
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut said = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            said.push(',');
-        }
-        said.push(digit);
-    }
-    said
-}
-
 /// A count of what a probe counts along.
 #[must_use]
 pub fn counted(counted: Counted, n: u64) -> String {
     match counted {
-        Counted::Things => count(n),
+        Counted::Things => Grouped(n).to_string(),
         Counted::Kibibytes => Unit::Bytes.format(n as f64 * 1024.0),
     }
 }

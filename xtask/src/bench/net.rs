@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use base::Grouped;
 use rig::netns::{INTERFACE, Network, SERVER};
 use rig::nginx::{self, Nginx};
 use rig::process::Process;
@@ -16,7 +17,7 @@ use rig::tree::{Tree, pattern};
 
 use super::contestant::NGINX_HTTP;
 use super::spread::Spread;
-use super::table::{grouped, ratio};
+use super::table::ratio;
 use super::wrk::{Load, Measured, Wrk};
 use super::{Effort, machine};
 use crate::metadata::Metadata;
@@ -102,7 +103,7 @@ fn table(rows: &[Row]) -> String {
         let rates = |of: &[Measured]| of.iter().map(|one| one.rate).collect::<Vec<_>>();
         let slow =
             |of: &[Measured]| Spread::new(of.iter().map(|one| one.p99 / 1e3).collect()).median();
-        let rate = |of: &[Measured]| grouped(Spread::new(rates(of)).median());
+        let rate = |of: &[Measured]| Grouped(Spread::new(rates(of)).median().round() as u64);
         let ratio = ratio(&Spread::of_ratios(&rates(crore), &rates(nginx)));
         let aim = if *aim > 0.0 { format!("≥ {aim:.1}") } else { "none".into() };
         text += &format!(

@@ -4,11 +4,12 @@
 
 use std::path::Path;
 
+use base::Grouped;
 use rig::descriptors;
 
 use super::machine;
 use super::spread::Spread;
-use super::table::{grouped, ratio};
+use super::table::ratio;
 use crate::Outcome;
 use crate::metadata::Metadata;
 use crate::run::Invocation;
@@ -99,9 +100,10 @@ fn table(name: &str, rows: &[Row], figures: impl Fn(&Row) -> &Figures) -> String
     text += &format!("\n| --- |{}\n", " ---: |".repeat(2 * STACKS.len() - 1));
     for (row, connections) in rows.iter().zip(CONNECTIONS) {
         let figures = figures(row);
-        text += &format!("| {} connections |", grouped(f64::from(connections)));
+        text += &format!("| {} connections |", Grouped(u64::from(connections)));
         for (index, of_stack) in figures.iter().enumerate() {
-            text += &format!(" {} |", grouped(Spread::new(of_stack.clone()).median()));
+            text +=
+                &format!(" {} |", Grouped(Spread::new(of_stack.clone()).median().round() as u64));
             if index > 0 {
                 text += &format!(" {} |", ratio(&Spread::of_ratios(of_stack, &figures[0])));
             }

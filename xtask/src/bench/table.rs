@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base::Grouped;
+
 use super::Effort;
 use super::contestant::Kind;
 use super::spread::Spread;
@@ -72,7 +74,7 @@ impl Results {
         for row in &self.rows {
             write!(f, "| {} |", row.name)?;
             for (index, kind) in Kind::ALL.iter().enumerate() {
-                write!(f, " {} |", grouped(row.of(index).median()))?;
+                write!(f, " {} |", Grouped(row.of(index).median().round() as u64))?;
                 if *kind != Kind::Nginx {
                     write!(f, " {} |", ratio(&row.ratios(index)))?;
                 }
@@ -84,7 +86,7 @@ impl Results {
 
     fn connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Effort { idle, measured, .. } = self.effort;
-        let (idle, measured) = (grouped(idle as f64), grouped(measured as f64));
+        let (idle, measured) = (Grouped(idle as u64), Grouped(measured as u64));
         writeln!(
             f,
             "| | requests a second beside {idle} idle connections ÷ without | bytes of memory for \
@@ -109,30 +111,4 @@ impl Results {
 /// A ratio's median, and its least and greatest.
 pub fn ratio(spread: &Spread) -> String {
     format!("**{:.2}** ({:.2}–{:.2})", spread.median(), spread.least(), spread.greatest())
-}
-
-/// A whole number with its thousands set apart.
-pub fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(grouped(7.0), "7");
-        assert_eq!(grouped(999.4), "999");
-        assert_eq!(grouped(1_000.0), "1,000");
-        assert_eq!(grouped(1_234_567.0), "1,234,567");
-    }
 }

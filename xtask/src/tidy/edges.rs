@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Draws what load and probe measure; knows nothing of either.
     ("chart", &[]),
     // Reads the machine; what an engine costs is told to it.
-    ("doctor", &[]),
+    ("doctor", &["base"]),
     ("load", &["app", "base", "chart", "http"]),
     ("probe", &["app", "base", "chart", "crore", "http", "shard", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
@@ -37,7 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Not part of what users build.
     ("packetdrill", &["base", "tcp", "wire"]),
     ("tests", &[]),
-    ("xtask", &["tests"]),
+    ("xtask", &["base", "tests"]),
 ];
 
 /// Edges allowed in tests and examples only.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base::Bytes;
+
 use crate::serve::capacity;
 use crate::settings::{Place, Problem};
 
@@ -37,7 +39,7 @@ fn fits(connections: u32, shards: u32, available: u64) -> Result<(), Problem> {
     if needed <= available {
         return Ok(());
     }
-    let (needed, usable) = (capacity::bytes(needed), capacity::bytes(available));
+    let (needed, usable) = (Bytes(needed), Bytes(available));
     let place = Place::Flag("--connections".into());
     let reason = format!(
         "{connections} connections take {needed} of memory, client and server together, and \

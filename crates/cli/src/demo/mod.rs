@@ -35,7 +35,6 @@ pub use network::Network;
 pub use polling::Polling;
 use progress::{Progress, State};
 use report::Report;
-pub use report::grouped;
 pub use server::{Figures, Server};
 
 /// Numbers of connections at which the cost of a packet is measured, besides all of them.

@@ -4,9 +4,8 @@
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+use base::Grouped;
 use indicatif::{ProgressBar, ProgressStyle};
-
-use super::report::grouped;
 
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -39,7 +38,7 @@ impl Progress {
             bar
         });
         let progress = Self { bar, connections, time, asking_since: None, told: Instant::now() };
-        progress.say(&format!("opening {} connections", grouped(connections)));
+        progress.say(&format!("opening {} connections", Grouped(connections)));
         progress
     }
 
@@ -47,14 +46,14 @@ impl Progress {
     pub fn tell(&mut self, state: State) {
         if state.asking && self.asking_since.is_none() {
             self.asking_since = Some(Instant::now());
-            let (count, seconds) = (grouped(self.connections), self.time.as_secs());
+            let (count, seconds) = (Grouped(self.connections), self.time.as_secs());
             self.say(&format!("{count} are open; requests over random ones for {seconds} s"));
             if let Some(bar) = &self.bar {
                 bar.set_length(self.time.as_millis() as u64);
                 bar.set_style(style("{msg}"));
             }
         }
-        let answered = format!("{} requests answered", grouped(state.answered));
+        let answered = format!("{} requests answered", Grouped(state.answered));
         match (&self.bar, self.asking_since) {
             (Some(bar), None) => bar.set_position(state.opened),
             (Some(bar), Some(since)) => {
@@ -63,7 +62,7 @@ impl Progress {
             }
             (None, None) if self.told.elapsed() >= LINE_EVERY => {
                 self.told = Instant::now();
-                eprintln!("crore: {} connections open, {answered}", grouped(state.opened));
+                eprintln!("crore: {} connections open, {answered}", Grouped(state.opened));
             }
             (None, _) => {}
         }

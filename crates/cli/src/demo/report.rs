@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use base::{Bytes, Grouped};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::serve::capacity::{self, KERNEL_BYTES};
+use crate::serve::capacity::KERNEL_BYTES;
 
 use super::client::{Asked, Findings};
 
@@ -124,39 +125,39 @@ impl Report {
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
         let (server, clients) = (percent(self.busy.server), percent(self.busy.clients));
         let busy = format!("a second meanwhile, at the server; busy: {server}, clients {clients}");
-        let row = |name, value: String, note: &str| (name, value, note.to_owned());
+        let row = |name, value, note: &str| (name, Grouped(value).to_string(), note.to_owned());
         let mut rows = vec![
-            row("connections", grouped(self.connections), "open at once, each used at least once"),
-            row("opened", grouped(self.established_per_second), "a second, each with a request"),
-            row("requests", grouped(self.requests_per_second), "a second, over random connections"),
-            row("packets", grouped(self.packets_per_second), &busy),
+            row("connections", self.connections, "open at once, each used at least once"),
+            row("opened", self.established_per_second, "a second, each with a request"),
+            row("requests", self.requests_per_second, "a second, over random connections"),
+            row("packets", self.packets_per_second, &busy),
         ];
         let full = self.latency_at_70_percent_us.is_some();
         rows.extend(self.latency_us.rows(if full { "at full load" } else { "at that rate" }));
         rows.extend(self.latency_at_70_percent_us.iter().flat_map(|at| at.rows("at 70 % of it")));
         rows.push((
             "churn",
-            grouped(self.churn_per_second),
+            Grouped(self.churn_per_second).to_string(),
             format!(
                 "opened, used once and closed a second besides; server busy: {}",
                 percent(self.churn_server_busy)
             ),
         ));
-        let kernel = grouped(KERNEL_BYTES);
+        let kernel = Grouped(KERNEL_BYTES);
         rows.push((
             "server memory",
             format!("{:.1} B", self.server_bytes_per_connection),
             format!("a connection, all that the server holds; Linux takes {kernel} B"),
         ));
-        let kernel = capacity::bytes(self.connections * KERNEL_BYTES);
+        let kernel = Bytes(self.connections * KERNEL_BYTES);
         rows.push((
             "process memory",
-            capacity::bytes(self.rss_bytes),
+            Bytes(self.rss_bytes).to_string(),
             format!("with all clients; in Linux the server's end alone takes {kernel}"),
         ));
         for (index, cost) in self.packet_cost_ns.iter().enumerate() {
             let name = if index == 0 { "cost of a packet" } else { "" };
-            let note = format!("at {} connections", grouped(cost.connections));
+            let note = format!("at {} connections", Grouped(cost.connections));
             rows.push((name, format!("{:.1} ns", cost.ns), note));
         }
         rows
@@ -191,30 +192,4 @@ fn tenths(value: f64) -> f64 {
 /// To two decimals.
 fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
-}
-
-/// Digits in groups of three: `10,000,000`.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_are_grouped_from_the_right() {
-        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (10_000_000, "10,000,000")]
-        {
-            assert_eq!(grouped(value), text);
-        }
-    }
 }

@@ -1,10 +1,9 @@
 //! What `crore doctor` prints: for a person, or as JSON.
 
+use base::Grouped;
 use doctor::{Finding, Holding, Mend, Report, Verdict};
 use serde::Serialize;
 use sock::Measurement;
-
-use crate::demo::report::grouped;
 
 /// The findings for a program: the crate's own form, and what was measured.
 #[derive(Serialize)]
@@ -36,7 +35,7 @@ pub fn json(report: &Report, speed: Option<&Measurement>) {
 /// Prints everything for a person: first the answer, then the reasons, what is wrong before what
 /// is not.
 pub fn text(report: &Report, speed: Option<&Measurement>) {
-    println!("Can this machine hold {} connections?\n", grouped(report.connections));
+    println!("Can this machine hold {} connections?\n", Grouped(report.connections));
     for capacity in &report.capacity {
         let holding = match capacity.holding {
             Holding::KernelSockets => "kernel sockets",
@@ -50,7 +49,7 @@ pub fn text(report: &Report, speed: Option<&Measurement>) {
             true => ("io_uring", speed.uring),
             false => ("epoll", speed.epoll),
         };
-        let rate = grouped((1.0 / time.as_secs_f64()) as u64);
+        let rate = Grouped((1.0 / time.as_secs_f64()) as u64);
         println!(
             "\nHow fast: about {rate} requests a second for each processor on kernel sockets ({name}, \
              measured just now\nover loopback); `crore demo` measures crore's own stack."

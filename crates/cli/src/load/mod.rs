@@ -23,9 +23,9 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use base::Grouped;
 use load::Plan;
 
-use crate::demo::grouped;
 use crate::serve::{Failure, Signals};
 use crate::settings::{Place, Problem};
 
@@ -102,7 +102,7 @@ fn shards(options: &Options, target: &Target) -> u16 {
 fn announce(plan: &Plan, target: &Target, arrangement: Arrangement, shards: u16) {
     for phase in &plan.phases {
         let requests = match phase.requests() {
-            Some(count) => format!("{} requests", grouped(count)),
+            Some(count) => format!("{} requests", Grouped(count)),
             None => "as many requests as are answered".to_owned(),
         };
         let time = match phase.until {
@@ -111,12 +111,12 @@ fn announce(plan: &Plan, target: &Target, arrangement: Arrangement, shards: u16)
             }
             load::Until::Requests(_) => String::new(),
         };
-        let bytes = grouped(phase.request.len() as u64);
+        let bytes = Grouped(phase.request.len() as u64);
         let name = if plan.phases.len() > 1 { format!("{}: ", phase.name) } else { String::new() };
         eprintln!(
             "crore: {name}{requests} of {bytes} bytes to {}{time}, over {} connections",
             target.url,
-            grouped(phase.all_connections()),
+            Grouped(phase.all_connections()),
         );
     }
     match arrangement {

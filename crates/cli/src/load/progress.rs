@@ -4,10 +4,9 @@
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+use base::Grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use load::{Phase, Span, Tally, Until};
-
-use crate::demo::grouped;
 
 use super::crew::Look;
 use super::report::time;
@@ -98,9 +97,9 @@ impl Progress {
         let rate = recent.answers as f64 / since.as_secs_f64();
         let text = format!(
             "{warm}{}/s, {} open, {} errors, p50 {}, p99 {}",
-            grouped(rate as u64),
-            grouped(look.open),
-            grouped(self.errors),
+            Grouped(rate as u64),
+            Grouped(look.open),
+            Grouped(self.errors),
             time(recent.latency.at(0.5)),
             time(recent.latency.at(0.99)),
         );

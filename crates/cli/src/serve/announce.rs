@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use super::capacity::bytes;
+use base::Bytes;
+
 use super::sandbox::Confinement;
 use super::user::Identity;
 
@@ -47,7 +48,7 @@ impl Start<'_> {
             line("status", self.status.join(", "));
         }
         line("engine", format!("{} on {}; {}", self.engine, self.shards(), self.why));
-        let reserved = bytes(self.reserved);
+        let reserved = Bytes(self.reserved);
         line(
             "limits",
             format!(

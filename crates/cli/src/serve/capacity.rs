@@ -4,6 +4,8 @@
 use std::fs;
 use std::num::NonZeroU32;
 
+use base::Bytes;
+
 use crate::settings::Problem;
 
 /// What Linux holds for one idle TCP connection, in bytes: socket 2,368, socket inode 832, dentry
@@ -61,26 +63,13 @@ pub fn check(asked: NonZeroU32, holder: Holder, possible: Option<u64>) -> Result
     let needed = u64::from(asked.get()) * holder.bytes();
     Err(Problem::unplaced(format!(
         "{asked} connections need about {}, and memory suffices for {possible}",
-        bytes(needed)
+        Bytes(needed)
     ))
     .advise(format!(
         "ask for {possible} or fewer; an idle connection takes {}{}",
-        bytes(holder.bytes()),
+        Bytes(holder.bytes()),
         if holder == Holder::Kernel { ", most of it in the kernel" } else { "" }
     )))
-}
-
-/// A number of bytes for a person: `3.9 GiB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let decimals = usize::from(unit > 0 && value < 100.0);
-    format!("{value:.decimals$} {}", UNITS[unit])
 }
 
 /// `MemAvailable` of /proc/meminfo, in bytes.
@@ -104,7 +93,7 @@ fn group_available() -> Option<u64> {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::{Holder, available, bytes, check};
+    use super::{Holder, available, check};
 
     #[test]
     fn available_memory_is_read_in_bytes() {
@@ -121,14 +110,5 @@ mod tests {
         assert!(problem.contains("38.0 GiB"), "{problem}");
         assert!(problem.contains("ask for 1000 or fewer"), "{problem}");
         assert_eq!(check(NonZeroU32::MAX, Holder::Kernel, None), Ok(()));
-    }
-
-    #[test]
-    fn bytes_print_for_people() {
-        for (count, text) in
-            [(0, "0 B"), (1023, "1023 B"), (3_957, "3.9 KiB"), (150 << 20, "150 MiB")]
-        {
-            assert_eq!(bytes(count), text);
-        }
     }
 }

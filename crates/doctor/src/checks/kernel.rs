@@ -1,7 +1,9 @@
 //! The kernel itself: its version, what it lets programs use, its clock.
 
+use base::Bytes;
+
 use crate::Tree;
-use crate::finding::{Finding, Mend, bytes};
+use crate::finding::{Finding, Mend};
 
 /// From here on io_uring has all that crore's engine uses (DEFER_TASKRUN came last, with 6.1).
 const FOR_URING: (u32, u32) = (6, 1);
@@ -85,7 +87,7 @@ pub(crate) fn locked_memory(tree: &Tree) -> Finding {
     if mask & (1 << CAP_IPC_LOCK) != 0 {
         return Finding::ok(TOPIC, "no limit (CAP_IPC_LOCK)");
     }
-    let reading = if hard == "unlimited" { hard.to_owned() } else { bytes(limit) };
+    let reading = if hard == "unlimited" { hard.to_owned() } else { Bytes(limit).to_string() };
     if limit >= XDP_LOCKED {
         return Finding::ok(TOPIC, reading);
     }

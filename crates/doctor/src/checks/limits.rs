@@ -1,7 +1,9 @@
 //! What the kernel allows: descriptors, entries, queues, ports.
 
+use base::Grouped;
+
 use crate::capacity;
-use crate::finding::{Finding, Mend, grouped};
+use crate::finding::{Finding, Mend};
 use crate::{Question, Tree};
 
 /// How many clients may wait for `accept` (somaxconn) or for their handshake's end. What crore asks
@@ -22,7 +24,7 @@ pub(crate) fn descriptors(tree: &Tree, question: &Question) -> Vec<Finding> {
     let Some(hard) = capacity::descriptors(tree) else {
         return vec![Finding::unknown(TOPIC, "/proc/self/limits cannot be read")];
     };
-    let reading = format!("{} a process", grouped(hard));
+    let reading = format!("{} a process", Grouped(hard));
     let mut found = Vec::new();
     if hard >= wanted {
         found.push(Finding::ok(TOPIC, reading));
@@ -34,8 +36,8 @@ pub(crate) fn descriptors(tree: &Tree, question: &Question) -> Vec<Finding> {
         };
         let cost = format!(
             "kernel sockets end at {} connections; {} descriptors are wanted{refused}",
-            grouped(hard.saturating_sub(question.costs.spare_descriptors)),
-            grouped(wanted)
+            Grouped(hard.saturating_sub(question.costs.spare_descriptors)),
+            Grouped(wanted)
         );
         let lasting = format!("*  hard  nofile  {wanted}\n*  soft  nofile  {wanted}");
         // One that may not raise its own limit cannot give a child more either.
@@ -49,11 +51,11 @@ pub(crate) fn descriptors(tree: &Tree, question: &Question) -> Vec<Finding> {
         let Some(most) = tree.number(&format!("/proc/sys/{}", name.replace('.', "/"))) else {
             continue;
         };
-        let reading = format!("{name} = {}", grouped(most));
+        let reading = format!("{name} = {}", Grouped(most));
         found.push(if most >= wanted {
             Finding::ok(topic, reading)
         } else {
-            let cost = format!("no process can be given the {} wanted", grouped(wanted));
+            let cost = format!("no process can be given the {} wanted", Grouped(wanted));
             Finding::lacking(topic, reading, cost, Some(Mend::sysctl(name, &wanted.to_string())))
         });
     }
@@ -77,7 +79,7 @@ pub(crate) fn conntrack(tree: &Tree, question: &Question) -> Vec<Finding> {
     let (Some(count), Some(most)) = (count, most) else {
         return vec![Finding::ok(TOPIC, "not loaded: nothing is tracked")];
     };
-    let reading = format!("{} of {} entries taken", grouped(count), grouped(most));
+    let reading = format!("{} of {} entries taken", Grouped(count), Grouped(most));
     if count == 0 {
         return vec![Finding::ok(TOPIC, format!("{reading}: nothing is tracked"))];
     }
@@ -106,7 +108,7 @@ fn queue(tree: &Tree, topic: &str, name: &str, cost: &str) -> Finding {
     let Some(length) = tree.number(&format!("/proc/sys/{}", name.replace('.', "/"))) else {
         return Finding::unknown(topic, format!("{name} cannot be read"));
     };
-    let reading = format!("{name} = {}", grouped(length));
+    let reading = format!("{name} = {}", Grouped(length));
     if length >= BACKLOG {
         return Finding::ok(topic, reading);
     }
@@ -122,7 +124,7 @@ pub(crate) fn ports(tree: &Tree, question: &Question) -> Finding {
         return Finding::unknown(TOPIC, format!("{NAME} cannot be read"));
     };
     let count = (last + 1).saturating_sub(*first);
-    let reading = format!("{first} to {last}: {} for each pair of addresses", grouped(count));
+    let reading = format!("{first} to {last}: {} for each pair of addresses", Grouped(count));
     let (least, most) = PORTS_WANTED;
     if *first <= least && *last >= most || question.connections <= count / 2 {
         return Finding::ok(TOPIC, reading);
@@ -130,7 +132,7 @@ pub(crate) fn ports(tree: &Tree, question: &Question) -> Finding {
     let cost = format!(
         "concerns only what this machine opens (a load generator, a proxy): past about {} from one \
          address to another, connect() takes a hundred times longer",
-        grouped(count / 2)
+        Grouped(count / 2)
     );
     Finding::slower(TOPIC, reading, cost, Some(Mend::sysctl(NAME, &format!("{least} {most}"))))
 }

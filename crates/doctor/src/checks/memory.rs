@@ -1,7 +1,9 @@
 //! Memory: whether it suffices, and in pages of which size it comes.
 
+use base::{Bytes, Grouped};
+
 use crate::capacity;
-use crate::finding::{Finding, Mend, bytes, grouped};
+use crate::finding::{Finding, Mend};
 use crate::{Question, Tree};
 
 const KIB: u64 = 1_024;
@@ -19,14 +21,14 @@ pub(crate) fn for_sockets(tree: &Tree, question: &Question) -> Finding {
         None => "measured on Linux 6.18; root can read this kernel's own account",
     };
     let each = kernel + question.costs.sock_bytes;
-    let what = format!("{} a connection on kernel sockets ({source})", bytes(each));
+    let what = format!("{} a connection on kernel sockets ({source})", Bytes(each));
     suffices(tree, question, "memory-kernel", each, 0, &what)
 }
 
 /// Memory for crore's own stack.
 pub(crate) fn for_stack(tree: &Tree, question: &Question) -> Finding {
     let each = question.costs.stack_bytes;
-    let what = format!("{} a connection on crore's own stack", bytes(each));
+    let what = format!("{} a connection on crore's own stack", Bytes(each));
     suffices(tree, question, "memory-stack", each, question.costs.stack_fixed_bytes, &what)
 }
 
@@ -43,12 +45,12 @@ fn suffices(
     };
     let usable = available * KIB / 100 * question.costs.usable_percent;
     let needed = question.connections.saturating_mul(each).saturating_add(fixed);
-    let reading = format!("{} can be had; {} needed, {what}", bytes(usable), bytes(needed));
+    let reading = format!("{} can be had; {} needed, {what}", Bytes(usable), Bytes(needed));
     if needed <= usable {
         return Finding::ok(topic, reading);
     }
     let fits = usable.saturating_sub(fixed) / each;
-    let cost = format!("{} connections fit; no setting changes that", grouped(fits));
+    let cost = format!("{} connections fit; no setting changes that", Grouped(fits));
     Finding::lacking(topic, reading, cost, None)
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn tcp_mem(tree: &Tree) -> Finding {
     let Some([_, pressure, most]) = limits.as_deref() else {
         return Finding::unknown(TOPIC, "net.ipv4.tcp_mem cannot be read");
     };
-    let reading = format!("buffers of {} at most", bytes(most * PAGE));
+    let reading = format!("buffers of {} at most", Bytes(most * PAGE));
     let Some(total) = tree.field("/proc/meminfo", "MemTotal") else {
         return Finding::ok(TOPIC, reading);
     };
@@ -84,7 +86,7 @@ pub(crate) fn huge_pages(tree: &Tree, question: &Question) -> Finding {
     let costs = &question.costs;
     let needed = question.connections.saturating_mul(costs.stack_bytes) + costs.stack_fixed_bytes;
     let wanted = needed.div_ceil(HUGE_PAGE);
-    let reading = format!("{} of 2 MiB free, {} wanted", grouped(free), grouped(wanted));
+    let reading = format!("{} of 2 MiB free, {} wanted", Grouped(free), Grouped(wanted));
     if free >= wanted {
         return Finding::ok(TOPIC, reading);
     }

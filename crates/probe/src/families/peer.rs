@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base::Grouped;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
@@ -18,7 +19,6 @@ use rustix::net::{
 use super::answers::{Answers, read_exactly, waiting};
 use crate::run::{Run, Stop};
 use crate::sys::process::{Children, sleep_forever};
-use crate::words;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -188,8 +188,8 @@ pub(super) fn note_ports(run: &mut Run<'_>) {
         run.note(format!(
             "net.ipv4.ip_local_port_range is {first}–{last}, {} ports. Linux tries every other port of it \
              first, so a step near {} is where those are all taken.",
-            words::count(ports),
-            words::count(ports / 2),
+            Grouped(ports),
+            Grouped(ports / 2),
         ));
     }
 }

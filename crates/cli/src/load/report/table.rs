@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
+use base::{Bytes, Grouped};
 use load::{ErrorKind, Times};
-
-use crate::demo::grouped;
-use crate::serve::capacity;
 
 use super::super::figures::Figures;
 use super::time;
@@ -36,19 +34,19 @@ fn phase(text: &mut String, figures: &Figures) -> std::fmt::Result {
         text,
         "{:<12} {}/s, {} answered in {:.2} s{interrupted}",
         "requests",
-        grouped(figures.requests_per_second().round() as u64),
-        grouped(tally.answers),
+        Grouped(figures.requests_per_second().round() as u64),
+        Grouped(tally.answers),
         figures.seconds,
     )?;
     writeln!(
         text,
         "{:<12} {}/s in, {} in all",
         "transfer",
-        capacity::bytes(figures.bytes_per_second() as u64),
-        capacity::bytes(tally.bytes_in),
+        Bytes(figures.bytes_per_second() as u64),
+        Bytes(tally.bytes_in),
     )?;
     let idle = if figures.idle > 0 {
-        format!(", {} of them idle", grouped(figures.idle))
+        format!(", {} of them idle", Grouped(figures.idle))
     } else {
         String::new()
     };
@@ -56,8 +54,8 @@ fn phase(text: &mut String, figures: &Figures) -> std::fmt::Result {
         text,
         "{:<12} {} at most{idle}; {} opened",
         "connections",
-        grouped(figures.connections),
-        grouped(tally.opened),
+        Grouped(figures.connections),
+        Grouped(tally.opened),
     )?;
     writeln!(text, "{:<12} {}", "loop", mode(figures))?;
     writeln!(text)?;
@@ -81,7 +79,7 @@ fn mode(figures: &Figures) -> String {
         }
         Some(rate) => format!(
             "open at {} requests/s: latency from when a request was due",
-            grouped(rate as u64)
+            Grouped(rate as u64)
         ),
     }
 }
@@ -110,7 +108,7 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
     let status: Vec<String> = tally
         .status
         .iter()
-        .map(|(status, count)| format!("{status} × {}", grouped(*count)))
+        .map(|(status, count)| format!("{status} × {}", Grouped(*count)))
         .collect();
     writeln!(text)?;
     let status = if status.is_empty() { "no answers".to_owned() } else { status.join(", ") };
@@ -124,7 +122,7 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
         ("unsent", tally.unsent, "of those, because no connection was free"),
     ] {
         if count > 0 {
-            writeln!(text, "{name:<12} {} {note}", grouped(count))?;
+            writeln!(text, "{name:<12} {} {note}", Grouped(count))?;
         }
     }
     let errors = tally.all_errors();
@@ -132,11 +130,11 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
         return writeln!(text, "{:<12} none", "errors");
     }
     let share = figures.error_share() * 100.0;
-    writeln!(text, "{:<12} {}, {share:.3}% of requests", "errors", grouped(errors))?;
+    writeln!(text, "{:<12} {}, {share:.3}% of requests", "errors", Grouped(errors))?;
     for kind in ErrorKind::ALL {
         let count = tally.errors(*kind);
         if count > 0 {
-            writeln!(text, "  {:<16} {:>10}  {}", kind.name(), grouped(count), kind.hint())?;
+            writeln!(text, "  {:<16} {:>10}  {}", kind.name(), Grouped(count), kind.hint())?;
         }
     }
     Ok(())

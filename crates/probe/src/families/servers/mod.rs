@@ -7,6 +7,7 @@ mod native;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use base::Grouped;
 use rustix::io::Errno;
 
 use super::client::{Client, PATIENCE};
@@ -14,7 +15,6 @@ use crate::machine::{kernel_memory, tree_memory};
 use crate::probe::{Counted, Curve, Family, Probe, Resource};
 use crate::run::{Run, Stop};
 use crate::sys::process::{Children, reap_orphans};
-use crate::words;
 
 pub(super) const PROBES: &[&Probe] = &[&SERVERS];
 
@@ -135,7 +135,7 @@ pub(super) fn hold_and_ask(run: &mut Run<'_>, held: &Held<'_>) -> Result<(), Sto
 const MEMORY_COUNT_MIN: u64 = 100;
 
 fn unanswered(n: u64, errno: Errno) -> Stop {
-    let n = words::count(n);
+    let n = Grouped(n);
     match errno {
         Errno::TIMEDOUT => {
             let seconds = PATIENCE.as_secs();
