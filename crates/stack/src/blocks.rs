@@ -8,8 +8,9 @@ use core::ops::{Index, IndexMut};
 use app::Next;
 use base::{Instant, Seq};
 use mem::{Frame, Pool};
-use tcp::Working;
+use tcp::{Sleeping, Waiting, Working};
 
+use crate::native::sleep_timer;
 use crate::receive_store::ReceiveStore;
 use crate::send_queue::SendQueue;
 
@@ -71,6 +72,18 @@ impl Block {
             timer: None,
             facts: Facts::default(),
         }
+    }
+
+    /// Goes on with what was remembered of it while it slept.
+    pub(crate) fn has_slept(&mut self, sleeping: &Sleeping, now: Instant) {
+        self.facts.established = true;
+        self.facts.opened = true;
+        self.timer = sleep_timer::decode(now, sleeping.timer);
+        self.waiting = match sleeping.waiting {
+            Waiting::Idle => Next::Idle,
+            Waiting::Input => Next::Read,
+            Waiting::Wake => Next::Wait,
+        };
     }
 
     /// Bytes put out that have not been sent once.

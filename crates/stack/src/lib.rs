@@ -30,6 +30,7 @@ mod link;
 mod native;
 mod ports;
 mod receive_store;
+mod replies;
 mod send_queue;
 mod vitals;
 

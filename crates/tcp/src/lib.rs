@@ -10,7 +10,8 @@
 //! arrives for it, or its application has something to send, it [wakes](Working::wake) into a
 //! [`Working`] block from a pool; when it is [quiet](Working::is_quiet) again it
 //! [sleeps](Working::sleep) and the block goes back. Connections that are being opened or closed
-//! work; after the close a [`TimeWait`] is left, or nothing.
+//! work; after the close a [`TimeWait`] is left, or nothing. A question that is answered at once needs
+//! no block: a [`Reply`] stands for it until the answer is acknowledged.
 //!
 //! # How it is driven
 //!
@@ -59,6 +60,7 @@ mod ranges;
 mod receive;
 mod record;
 mod recovery;
+mod reply;
 mod retransmit;
 mod rtt;
 mod sack;
@@ -80,6 +82,7 @@ pub use info::{Info, Recovering};
 pub use isn::{Tuple, initial_sequence_number};
 pub use listen::Listened;
 pub use record::{APPLICATION_STATE_MAX, Body, Flow, RECORD_LENGTH, Record};
+pub use reply::Reply;
 pub use segment::{Arrival, Dropped, Events, Outgoing, Payload, Received, Reset};
 pub use siphash::Key;
 pub use sleeping::{Sleeping, Waiting};

@@ -14,7 +14,7 @@ use crate::working::State;
 use crate::{Turn, Working};
 
 /// RFC 8985 section 7.2: WCDelAckT, how long a peer may delay the ACK of a single segment.
-const WORST_DELAYED_ACK_US: u64 = 200_000;
+pub(crate) const WORST_DELAYED_ACK_US: u64 = 200_000;
 /// RFC 8985 section 7.2: the probe timeout while no round trip has been measured.
 const PROBE_TIMEOUT_INITIAL_US: u64 = 1_000_000;
 /// RFC 8985 section 7.2 leaves a minimum to the implementation: two ticks of a timer wheel.

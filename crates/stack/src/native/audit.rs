@@ -20,11 +20,11 @@ pub enum Inconsistency {
     },
     /// Packets that arrived and were not given back when the turn ended.
     Arrivals(u32),
-    /// Buffers taken from their pool, and those that working blocks hold.
+    /// Buffers taken from their pool, and those that working blocks and answers in flight hold.
     Buffers {
         /// Taken from the pool.
         taken: u32,
-        /// Found in blocks.
+        /// Found there.
         found: u32,
     },
     /// The flow table does not lead to the record in this slot by its own ends.
@@ -38,6 +38,8 @@ pub enum Inconsistency {
     },
     /// A record names a block that belongs to another one, or blocks are taken that no record names.
     Block(u32),
+    /// The same of answers in flight.
+    Reply(u32),
     /// SND.UNA ≤ SND.NXT ≤ the number after the FIN does not hold for the connection in this slot.
     Sequence(u32),
 }
@@ -50,12 +52,13 @@ impl fmt::Display for Inconsistency {
             }
             Self::Arrivals(count) => write!(f, "{count} packets that arrived were not given back"),
             Self::Buffers { taken, found } => {
-                write!(f, "{taken} buffers are taken and working blocks hold {found}")
+                write!(f, "{taken} buffers are taken and connections hold {found}")
             }
             Self::Flow(slot) => write!(f, "the flow table does not find the record in slot {slot}"),
             Self::Entries { records, entries } => {
                 write!(f, "{records} records and {entries} entries of the flow table")
             }
+            Self::Reply(index) => write!(f, "reply {index} and the records do not agree"),
             Self::Block(block) => write!(f, "block {block} and the records do not agree"),
             Self::Sequence(slot) => {
                 write!(f, "the sequence numbers of the connection in slot {slot} are out of order")
@@ -91,7 +94,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if taken != found {
             return Err(Inconsistency::Frames { taken, found });
         }
-        let (taken, found) = (self.buffers.taken(), self.blocks.buffers_held());
+        let found = self.blocks.buffers_held() + self.replies.buffers_held();
+        let taken = self.buffers.taken();
         if taken != found {
             return Err(Inconsistency::Buffers { taken, found });
         }
@@ -99,23 +103,34 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if records != entries {
             return Err(Inconsistency::Entries { records, entries });
         }
-        let (mut from, mut at_work) = (0, 0);
+        let (mut from, mut blocks, mut replies) = (0, 0, 0);
         while let Some(slot) = self.flows.next_slot(from) {
             from = slot + 1;
-            at_work += self.audit_record(slot)?;
+            match self.audit_record(slot)? {
+                Kept::Block => blocks += 1,
+                Kept::Reply => replies += 1,
+                Kept::Record => {}
+            }
         }
-        if at_work == self.blocks.taken() { Ok(()) } else { Err(Inconsistency::Block(at_work)) }
+        if replies != self.replies.taken() {
+            return Err(Inconsistency::Reply(replies));
+        }
+        if blocks == self.blocks.taken() { Ok(()) } else { Err(Inconsistency::Block(blocks)) }
     }
 
-    /// Gives 1 for a connection at work, else 0.
-    fn audit_record(&self, slot: u32) -> Result<u32, Inconsistency> {
+    fn audit_record(&self, slot: u32) -> Result<Kept, Inconsistency> {
         let flow = self.flows.get(slot).map(|record| record.flow);
         let found = flow.and_then(|flow| self.flows.find(self.flows.hash(&flow), &flow));
         if found != Some(slot) {
             return Err(Inconsistency::Flow(slot));
         }
-        let Some(Body::Working(block)) = self.flows.get(slot).map(|record| record.body) else {
-            return Ok(0);
+        let block = match self.flows.get(slot).map(|record| record.body) {
+            Some(Body::Working(block)) => block,
+            Some(Body::Replied(index)) if self.replies.get(index).slot != slot => {
+                return Err(Inconsistency::Reply(index));
+            }
+            Some(Body::Replied(_)) => return Ok(Kept::Reply),
+            Some(Body::Sleeping(_) | Body::TimeWait(_)) | None => return Ok(Kept::Record),
         };
         let working = &self.blocks[block];
         if working.slot != slot {
@@ -125,6 +140,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if !una.at_or_before(next) || !next.at_or_before(end + 1) {
             return Err(Inconsistency::Sequence(slot));
         }
-        Ok(1)
+        Ok(Kept::Block)
     }
+}
+
+/// Where a connection is kept, beside its record.
+enum Kept {
+    Block,
+    Reply,
+    Record,
 }

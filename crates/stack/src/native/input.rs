@@ -99,10 +99,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(record) = self.flows.get(slot) else { return };
         match record.body {
             Body::Working(block) => self.segment_for_block(app, block, segment),
-            Body::Sleeping(sleeping) => match self.wake_up(slot, &sleeping) {
-                Some(block) => self.segment_for_block(app, block, segment),
-                None => self.drops.count(Reason::NoWorkingBlock),
-            },
+            Body::Sleeping(sleeping) => self.segment_for_sleeping(app, slot, &sleeping, segment),
+            Body::Replied(index) => self.segment_for_reply(app, (slot, index), segment),
             Body::TimeWait(_) => self.segment_for_time_wait(app, slot, segment, hash),
         }
     }
@@ -279,9 +277,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let remote = about.destination;
         let flow = Flow::new(remote, about.destination_port, local, about.source_port);
         let found = self.flows.find(self.flows.hash(&flow), &flow);
-        let Some(record) = found.and_then(|slot| self.flows.get(slot)) else { return };
-        // A sleeping connection has nothing in flight that could be spoken of.
-        let Body::Working(block) = record.body else { return };
+        let Some(slot) = found else { return };
+        let block = match self.flows.get(slot).map(|record| record.body) {
+            Some(Body::Working(block)) => Some(block),
+            Some(Body::Replied(index)) => self.resume(slot, index),
+            // Nothing is in flight that could be spoken of.
+            Some(Body::Sleeping(_) | Body::TimeWait(_)) | None => None,
+        };
+        let Some(block) = block else { return };
         let error = match complaint.what {
             Trouble::TooBig { mtu } => Unreachable::TooBig { mss: mss_of(mtu, remote) },
             Trouble::Unreachable { hard: true } => Unreachable::Hard,

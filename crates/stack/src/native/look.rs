@@ -51,6 +51,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 mss: sleeping.mss(),
                 ..quiet(&ends, "ESTABLISHED")
             },
+            Body::Replied(index) => {
+                let reply = &self.replies.get(*index).reply;
+                let in_flight = reply.send_next().distance(reply.una());
+                Seen {
+                    sleeps: false,
+                    rtt_us: reply.asleep.smoothed_rtt_us(),
+                    mss: reply.asleep.mss(),
+                    in_flight: u64::try_from(in_flight).unwrap_or(0),
+                    ..quiet(&ends, "ESTABLISHED")
+                }
+            }
             Body::TimeWait(_) => quiet(&ends, "TIME-WAIT"),
         };
         Some(seen)

@@ -9,9 +9,10 @@ mod listen;
 mod look;
 mod output;
 mod patience;
+mod reply;
 mod rest;
 mod serve;
-mod sleep_timer;
+pub(crate) mod sleep_timer;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::flows::Flows;
 use crate::link::Link;
 use crate::ports::Ports;
 use crate::receive_store::{PAGE, ReceiveStore};
+use crate::replies::Replies;
 use crate::{Config, Drops, Listener, Vitals};
 use patience::Patience;
 
@@ -61,6 +63,7 @@ struct Core<P: Port, C> {
     flows: Flows<C>,
     clients: Clients,
     blocks: Blocks,
+    replies: Replies,
     buffers: Pool,
     /// Timers by block.
     wheel: TimerWheel,
@@ -156,6 +159,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
                 config.secrets.flows,
             )?,
             blocks: Blocks::new(config.working),
+            replies: Replies::new(config.working),
             buffers: Pool::new_in(&mut arena, config.buffers, PAGE)?,
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
@@ -254,7 +258,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     /// Connections that have work to do now.
     #[must_use]
     pub const fn working(&self) -> u32 {
-        self.core.blocks.taken()
+        self.core.at_work()
     }
 
     /// Takes what has arrived through the three passes, up to a bound. Gives how many packets.
@@ -295,6 +299,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
 impl<P: Port, C> Drop for Core<P, C> {
     fn drop(&mut self) {
         self.blocks.clear(&mut self.buffers);
+        self.replies.clear(&mut self.buffers);
         let missing = self.buffers.taken();
         debug_assert!(missing == 0, "{missing} buffers leaked");
     }
@@ -311,10 +316,16 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.flows.bytes_touched()
             + self.clients.bytes_touched()
             + self.blocks.bytes_touched()
+            + self.replies.bytes_touched()
             + self.buffers.bytes_touched()
             + self.link.bytes_touched()
             // Sixteen bytes a key, and four each in the two lists.
             + self.blocks.taken() as usize * 24
+    }
+
+    /// Connections that are not asleep: with a block, or with an answer in flight.
+    const fn at_work(&self) -> u32 {
+        self.blocks.taken() + self.replies.taken()
     }
 
     /// Connections, without those that wait out their TIME-WAIT.
@@ -329,7 +340,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let (packets_in, packets_out) = self.link.packets_by_way();
         vitals.packets_in.set(packets_in);
         vitals.packets_out.set(packets_out);
-        vitals.working.set(u64::from(self.blocks.taken()));
+        vitals.working.set(u64::from(self.at_work()));
         vitals.time_wait.set(u64::from(self.in_time_wait));
         vitals.buffers.set(u64::from(self.buffers.taken()));
         vitals.frames.set(u64::from(self.link.frames_taken()));
@@ -360,7 +371,7 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
     fn turn(&mut self, now: Instant, app: &mut H) -> Result<u32, P::Error> {
         self.core.set_time(now);
         let packets = self.receive(app);
-        let timers = self.core.run_timers(app);
+        let timers = self.core.resume_late_replies() + self.core.run_timers(app);
         let listed = self.core.run_listed(app);
         let swept = self.core.sweep(app) + self.core.deliver_wakes(app);
         let dialled = self.core.dial(app);

@@ -77,14 +77,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let working = &mut self.blocks[block];
         working.tcp.wake(&tcp_turn!(self), sleeping, mss);
         working.sent_to = working.tcp.end();
-        working.facts.established = true;
-        working.facts.opened = true;
-        working.timer = sleep_timer::decode(self.now, sleeping.timer);
-        working.waiting = match sleeping.waiting {
-            Waiting::Idle => Next::Idle,
-            Waiting::Input => Next::Read,
-            Waiting::Wake => Next::Wait,
-        };
+        working.has_slept(sleeping, self.now);
         Some(block)
     }
 
@@ -205,7 +198,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let record = self.flows.get(slot);
             let over = record.is_none_or(|record| match &record.body {
                 Body::TimeWait(time_wait) => time_wait.is_over(&self.settings.tcp, self.now),
-                Body::Sleeping(_) | Body::Working(_) => true,
+                Body::Sleeping(_) | Body::Working(_) | Body::Replied(_) => true,
             });
             if !over {
                 return;
@@ -237,7 +230,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         match record.body {
             Body::Sleeping(sleeping) => self.look_at_sleeping(app, slot, &sleeping),
             Body::Working(block) if self.draining => self.drain_block(app, block),
-            Body::Working(_) | Body::TimeWait(_) => false,
+            Body::Replied(index) if self.draining => match self.resume(slot, index) {
+                Some(block) => self.drain_block(app, block),
+                None => false,
+            },
+            Body::Working(_) | Body::Replied(_) | Body::TimeWait(_) => false,
         }
     }
 
@@ -306,6 +303,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let block = match body {
                 Some(Body::Working(block)) => Some(block),
                 Some(Body::Sleeping(sleeping)) => self.wake_up(slot, &sleeping),
+                Some(Body::Replied(index)) => self.resume(slot, index),
                 Some(Body::TimeWait(_)) => {
                     self.forget(slot);
                     None
@@ -326,6 +324,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let block = match self.flows.get(slot).map(|record| record.body) {
             Some(Body::Working(block)) => block,
             Some(Body::Sleeping(sleeping)) => match self.wake_up(slot, &sleeping) {
+                Some(block) => block,
+                None => return self.put_off(id),
+            },
+            Some(Body::Replied(index)) => match self.resume(slot, index) {
                 Some(block) => block,
                 None => return self.put_off(id),
             },
@@ -405,7 +407,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return Some(self.now);
         }
         let look = (self.flows.len() > 0).then(|| self.sweep.next(self.flows.len()));
-        let first = [self.wheel.next_deadline(), self.link.deadline(), look];
+        let first = [self.wheel.next_deadline(), self.link.deadline(), self.reply_deadline(), look];
         first.into_iter().flatten().min()
     }
 }

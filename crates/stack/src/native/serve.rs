@@ -1,9 +1,10 @@
 //! The handler's calls, in the order that its contract promises. Invariant: a handler is offered
 //! bytes, or room, only while nothing it put out before is waiting to leave.
 
-use app::{Cx, End, Handler, Next, Out, Peer, Step, Timeout};
+use app::{Attachment, Cx, End, Handler, Next, Out, Peer, Step, Timeout};
 use base::ConnId;
 use core::net::SocketAddr;
+use mem::Frame;
 use port::Port;
 use tcp::{Events, Tuple};
 
@@ -161,6 +162,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return self.call_for_kept(app, block);
         }
         let step = self.invoke(app, block, event, new);
+        self.after_call(app, block, (event, new), step)
+    }
+
+    /// All that follows from the step that a call gave which was offered these bytes.
+    pub(super) fn after_call<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        block: u32,
+        (event, new): (Event, &[u8]),
+        step: Step,
+    ) -> Fate {
         let consumed = step.consumed().min(new.len());
         if consumed > 0 {
             self.blocks[block].tcp.consumed(&tcp_turn!(self), consumed as u32);
@@ -227,10 +239,24 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Event::Drain => app.drain(&mut cx),
         };
         let (filled, attachment) = (cx.out.filled(), cx.out.take_attachment());
+        let output = frame.map(|mut frame| {
+            frame.set_range(used.start..used.end + filled);
+            (frame, filled)
+        });
+        self.take_output(block, output, attachment);
+        step
+    }
+
+    /// Takes what a handler put out: a buffer with so many bytes that are new, an attachment.
+    pub(super) fn take_output(
+        &mut self,
+        block: u32,
+        bytes: Option<(Frame, usize)>,
+        attachment: Option<Attachment>,
+    ) {
         let working = &mut self.blocks[block];
-        if let Some(mut frame) = frame {
-            if used.end + filled > 0 {
-                frame.set_range(used.start..used.end + filled);
+        if let Some((frame, filled)) = bytes {
+            if frame.range().end > 0 {
                 working.sending.push_bytes(frame, &mut self.buffers);
                 working.tcp.write(filled as u32);
             } else {
@@ -240,7 +266,6 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if let Some(attachment) = attachment {
             working.sending.push_source(attachment);
         }
-        step
     }
 
     /// Does what a step says.
@@ -310,7 +335,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// The identifier and the ends of the connection that a block belongs to.
     pub(super) fn identity(&self, block: u32) -> Option<(ConnId, Tuple)> {
-        let slot = self.blocks[block].slot;
+        self.names(self.blocks[block].slot)
+    }
+
+    /// The same of the connection in a slot.
+    #[inline]
+    pub(super) fn names(&self, slot: u32) -> Option<(ConnId, Tuple)> {
         Some((self.flows.id(slot)?, self.flows.ends(slot, &self.link.addresses)?))
     }
 }

@@ -45,7 +45,7 @@ fn unit(now: Instant, at: Instant, unit: u64) -> InUnits {
 }
 
 /// The time again, when it was encoded less than 24 days ago; one that has passed gives `now`.
-pub(super) fn decode(now: Instant, timer: u16) -> Option<Instant> {
+pub(crate) fn decode(now: Instant, timer: u16) -> Option<Instant> {
     if timer == NONE {
         return None;
     }

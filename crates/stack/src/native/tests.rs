@@ -4,6 +4,7 @@
 mod dial;
 mod http;
 mod pair;
+mod reply;
 
 use core::time::Duration;
 use std::vec::Vec;

@@ -94,6 +94,9 @@ pub struct Options {
 }
 
 impl Options {
+    /// Bytes that timestamps take by themselves.
+    pub const TIMESTAMPS_LENGTH: usize = 12;
+
     /// Reads the options that are known.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {

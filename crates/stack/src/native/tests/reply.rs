@@ -1,0 +1,186 @@
+//! Questions that are answered at once: an answer in flight is one entry, whatever becomes of it.
+
+use core::time::Duration;
+use std::vec::Vec;
+
+use app::{Cx, End, Engine, Handler, Source, Step};
+use port::Faults;
+
+use super::pair::{Number, Pair};
+use super::{BAD_LINK, Echo};
+
+/// A pair whose connection sleeps, and has slept before at either end.
+fn asleep<H: Handler>(server: H, faults: Faults) -> (Pair<H>, Number) {
+    let mut pair = Pair::with(server, faults, |_| {});
+    let client = pair.connect(1);
+    pair.run(Duration::from_secs(2));
+    assert_eq!((pair.connections(), pair.working()), ((1, 1), (0, 0)));
+    (pair, client)
+}
+
+/// Has the client ask, and the server answer, but not the client see it.
+fn ask<H: Handler>(pair: &mut Pair<H>, client: Number) {
+    pair.client.send(client, b"question".to_vec());
+    Engine::<super::pair::Client>::wake(
+        &mut pair.near,
+        pair.now,
+        pair.client.id(client),
+        &mut pair.client,
+    );
+    pair.far.turn(pair.now, &mut pair.server).unwrap();
+}
+
+/// Entries and blocks that the server holds.
+fn held<H: Handler>(pair: &Pair<H>) -> (u32, u32) {
+    (pair.far.core.replies.taken(), pair.far.core.blocks.taken())
+}
+
+#[test]
+fn an_answer_in_flight_is_an_entry_and_no_block() {
+    let (mut pair, client) = asleep(Echo, Faults::default());
+    for round in 1..4 {
+        ask(&mut pair, client);
+        assert_eq!((held(&pair), pair.far.audit()), ((1, 0), Ok(())));
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.client.received(client), b"question".repeat(round));
+        pair.check_nothing_leaked();
+    }
+}
+
+#[test]
+fn a_question_with_the_acknowledgment_on_it_needs_no_block_either() {
+    let (mut pair, client) = asleep(Echo, Faults::default());
+    ask(&mut pair, client);
+    // The answer arrives, and the next question leaves with the acknowledgment of it.
+    pair.client.send(client, b"question".to_vec());
+    pair.near.turn(pair.now, &mut pair.client).unwrap();
+    pair.far.turn(pair.now, &mut pair.server).unwrap();
+    assert_eq!((held(&pair), pair.far.audit()), ((1, 0), Ok(())));
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.client.received(client), b"question".repeat(2));
+    pair.check_nothing_leaked();
+}
+
+#[test]
+fn an_answer_that_is_not_acknowledged_in_time_gets_a_block_and_its_timers() {
+    let slow = Faults { delay: Duration::from_millis(300), ..Faults::default() };
+    let (mut pair, client) = asleep(Echo, slow);
+    pair.client.send(client, b"question".to_vec());
+    pair.run(Duration::from_millis(350));
+    assert_eq!(held(&pair), (1, 0));
+    pair.run(Duration::from_millis(100));
+    assert_eq!(held(&pair), (0, 1));
+    pair.run(Duration::from_secs(5));
+    assert_eq!(pair.client.received(client), b"question");
+    pair.check_nothing_leaked();
+}
+
+#[test]
+fn questions_over_a_bad_link_are_all_answered() {
+    let (mut pair, client) = asleep(Echo, BAD_LINK);
+    for round in 1..300 {
+        pair.client.send(client, b"question".to_vec());
+        pair.run(Duration::from_millis(150));
+        assert_eq!(pair.far.audit(), Ok(()));
+        if pair.client.received(client).len() < 8 * round {
+            pair.run(Duration::from_secs(120));
+        }
+        assert_eq!(pair.client.received(client), b"question".repeat(round));
+    }
+}
+
+#[test]
+fn what_reaches_a_connection_with_an_answer_in_flight_finds_it() {
+    let (mut pair, client) = asleep(Echo, Faults::default());
+    ask(&mut pair, client);
+    let server = pair.far.core.flows.id(0).unwrap();
+    pair.far.wake(pair.now, server, &mut pair.server);
+    assert_eq!((held(&pair), pair.far.audit()), ((0, 1), Ok(())));
+    pair.run(Duration::from_secs(1));
+    ask(&mut pair, client);
+    pair.drain();
+    assert_eq!(held(&pair).0, 0);
+    pair.run(Duration::from_secs(200));
+    assert_eq!(pair.client.received(client), b"question".repeat(2));
+    assert_eq!((pair.connections(), pair.working()), ((0, 0), (0, 0)));
+    pair.check_nothing_leaked();
+}
+
+#[test]
+fn shutting_down_resets_a_connection_with_an_answer_in_flight() {
+    let (mut pair, client) = asleep(Echo, Faults::default());
+    ask(&mut pair, client);
+    pair.shut_down();
+    assert_eq!((held(&pair), pair.connections().1), ((0, 0), 0));
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.client.end_of(client), Some(End::Reset));
+    pair.check_nothing_leaked();
+}
+
+/// Answers each question in another way than with one segment.
+#[derive(Default)]
+struct Odd(u32);
+
+static LONG: [u8; 20_000] = [7; 20_000];
+
+impl Handler for Odd {
+    type Conn = ();
+
+    fn data(&mut self, cx: &mut Cx<'_, ()>, rx: &[u8]) -> Step {
+        if cx.input_ended {
+            return Step::close();
+        }
+        self.0 += 1;
+        match self.0 {
+            // Nothing, yet.
+            1 => Step::read(rx.len()),
+            // More than a segment.
+            2 => {
+                assert!(cx.out.put(&LONG[..3_000]).is_ok());
+                Step::idle(rx.len())
+            }
+            3 => {
+                assert!(cx.out.put(b"head").is_ok());
+                assert!(cx.out.attach(Source::Static(&LONG), 0, 20_000).is_ok());
+                Step::write(rx.len())
+            }
+            // One byte of the question is left, and offered again.
+            4 => {
+                assert!(cx.out.put(b"part").is_ok());
+                Step::idle(rx.len() - 1)
+            }
+            5 => Step::wait(rx.len()).within(Duration::from_millis(20)),
+            _ => {
+                assert!(cx.out.put(b"last").is_ok());
+                Step::close()
+            }
+        }
+    }
+
+    fn room(&mut self, _: &mut Cx<'_, ()>) -> Step {
+        Step::idle(0)
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_, ()>) -> Step {
+        assert!(cx.out.put(b"late").is_ok());
+        Step::idle(0)
+    }
+}
+
+#[test]
+fn answers_that_are_not_one_segment_take_the_long_way() {
+    let (mut pair, client) = asleep(Odd::default(), Faults::default());
+    let mut expected = Vec::new();
+    let answers: [&[u8]; 6] = [b"", &LONG[..3_000], b"head", b"part", b"late", b"last"];
+    for answer in answers {
+        ask(&mut pair, client);
+        assert_eq!((held(&pair).0, pair.far.audit()), (0, Ok(())));
+        pair.run(Duration::from_secs(60));
+        expected.extend_from_slice(answer);
+        if answer == b"head" {
+            expected.extend_from_slice(&LONG);
+        }
+        assert!(pair.client.received(client) == expected, "{answer:?}");
+    }
+    assert_eq!(pair.client.end_of(client), Some(End::Closed));
+}

@@ -1,0 +1,148 @@
+//! A reply against the working block that it stands for.
+
+extern crate std;
+
+use std::format;
+use std::string::String;
+
+use base::{Instant, Prng, Seq};
+use core::time::Duration;
+use wire::protocol::Ecn;
+use wire::tcp::{Flags, Options, Repr, Timestamps};
+
+use super::Reply;
+use crate::segment::Arrival;
+use crate::sleeping::{Settled, Sleeping, Waiting};
+use crate::{ChallengeLimit, Config, Turn, Working};
+
+const MSS: u16 = 1_460;
+
+struct Case {
+    config: Config,
+    sleeping: Sleeping,
+    now: Instant,
+}
+
+fn case(prng: &mut Prng) -> Case {
+    let flag = |prng: &mut Prng| prng.below(2) == 0;
+    let config = Config {
+        receive_window: [4_000, 65_535, 256 * 1_024, 1 << 20][prng.below(4) as usize],
+        nagle: flag(prng),
+        restart_after_idle: flag(prng),
+        ..Config::default()
+    };
+    let settled = Settled {
+        send_shift: flag(prng).then_some(prng.below(15) as u8),
+        timestamps: flag(prng),
+        sack: flag(prng),
+        ecn: flag(prng),
+        opened: flag(prng),
+        cautious: prng.below(8) == 0,
+        mss: [536, 1_000, MSS][prng.below(3) as usize],
+        srtt: [0, 200, 60_000, 2_000_000][prng.below(4) as usize],
+    };
+    // Whole microseconds: a reply keeps no less.
+    let slept = Instant::from_millis(1_000 + u64::from(prng.below(90_000)));
+    let numbers = [Seq(prng.below(u32::MAX)), Seq(prng.below(u32::MAX))];
+    let recent = if settled.timestamps { 5_000 } else { 0 };
+    let sleeping = Sleeping::new(settled, numbers, 1 + prng.below(9_000) as u16, recent, slept);
+    let now = slept + Duration::from_micros(u64::from(prng.below(3_000_000)));
+    Case { config, sleeping, now }
+}
+
+/// A segment that is most often the one expected. `around`: what it acknowledges and where it starts.
+fn segment(prng: &mut Prng, around: [Seq; 2], timestamps: bool) -> Repr {
+    let mut nearly = |number: Seq| match prng.below(12) {
+        0 => number + 1,
+        1 => number - 1,
+        _ => number,
+    };
+    let (acknowledgment, sequence) = (nearly(around[0]), nearly(around[1]));
+    let flags = match prng.below(10) {
+        0 => Flags::ACK | Flags::FIN,
+        1 => Flags::ACK | Flags::ECE,
+        2 | 3 => Flags::ACK | Flags::PSH,
+        _ => Flags::ACK,
+    };
+    let value = 5_000 + prng.below(30) - u32::from(prng.below(9) == 0) * 30;
+    let timestamps = (timestamps != (prng.below(12) == 0)).then_some(Timestamps { value, echo: 9 });
+    Repr {
+        sequence,
+        acknowledgment,
+        flags,
+        window: [0, 90, 1_000, 60_000][prng.below(4) as usize],
+        options: Options { timestamps, ..Options::default() },
+        ..Repr::default()
+    }
+}
+
+/// What can be told of a block from outside: arrays past their counts are what the last user left.
+fn told(working: &Working) -> String {
+    format!("{working:?}")
+}
+
+fn slept(sleeping: &Sleeping) -> String {
+    format!("{sleeping:?}")
+}
+
+struct Trial {
+    answered: u32,
+    acknowledged: u32,
+}
+
+/// Asks a sleeping connection, answers, and acknowledges; in the short way and in the long one.
+fn compare(prng: &mut Prng, trial: &mut Trial) {
+    let Case { config, sleeping, mut now } = case(prng);
+    let timestamps = sleeping.settled().timestamps;
+    let header = segment(prng, [sleeping.send_next, sleeping.receive_next], timestamps);
+    let ecn = [Ecn::NotCapable, Ecn::Capable0, Ecn::Congested][prng.below(3) as usize];
+    let length = [0, 1, 400, 1_448][prng.below(4) as usize];
+    let question = Arrival { header: &header, length, ecn, can_hold: true };
+    if !sleeping.is_question(&config, &question) {
+        return;
+    }
+    let most = sleeping.answer_most(&header, MSS);
+    let answer = 1 + prng.below(most as u32) as u16;
+    let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
+    let mut turn = Turn { config: &config, now, challenges };
+
+    let mut working = Working::new();
+    working.wake(&turn, &sleeping, MSS);
+    let received = working.receive(&mut turn, &question);
+    assert_eq!((received.dropped, received.reset, received.acknowledged), (None, None, 0));
+    working.consumed(&turn, length);
+    working.write(u32::from(answer));
+    let expected = working.transmit(&turn);
+    assert!(!working.has_output());
+
+    let (reply, outgoing) = sleeping.answer(&turn, &question, answer, MSS);
+    assert_eq!(Some(outgoing), expected);
+    trial.answered += 1;
+
+    now += Duration::from_micros(u64::from(prng.below(90_000)));
+    assert!(now < working.deadline().unwrap() && now < reply.sent(now) + Reply::patience(&config));
+    turn.now = now;
+    let mut resumed = Working::new();
+    resumed.resume(&mut turn, &reply, MSS);
+    assert_eq!(told(&resumed), told(&working));
+
+    let header = segment(prng, [reply.send_next(), reply.receive_next()], timestamps);
+    let arrival = Arrival { header: &header, length: 0, ecn: Ecn::NotCapable, can_hold: true };
+    if let Some(sleeping) = reply.acknowledged(&arrival, now) {
+        let received = working.receive(&mut turn, &arrival);
+        assert_eq!((received.acknowledged, received.dropped), (u32::from(answer), None));
+        assert!(!working.has_output() && working.may_sleep(&config, now));
+        let expected = working.sleep(now, Waiting::Input);
+        assert_eq!(slept(&sleeping), slept(&expected));
+        trial.acknowledged += 1;
+    }
+}
+
+#[test]
+fn a_reply_is_what_the_working_block_would_have_done() {
+    let (mut prng, mut trial) = (Prng::new(7), Trial { answered: 0, acknowledged: 0 });
+    for _ in 0..20_000 {
+        compare(&mut prng, &mut trial);
+    }
+    assert!(trial.answered > 1_000 && trial.acknowledged > 300, "the comparison compares little");
+}
