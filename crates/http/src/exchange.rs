@@ -181,11 +181,7 @@ impl Exchange {
 
     /// What the answer says about the connection.
     pub const fn connection(&self) -> Connection {
-        match self.facts.version {
-            _ if self.close => Connection::Close,
-            Version::Http10 => Connection::KeepAlive,
-            Version::Http11 => Connection::Kept,
-        }
+        Connection::of(self.facts.version, self.close)
     }
 
     /// How it went, when it ends now.

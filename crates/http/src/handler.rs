@@ -3,6 +3,7 @@
 //! | file | what happens there |
 //! | --- | --- |
 //! | `request.rs` | a request is read and given to the service |
+//! | `at_once.rs` | its answer is known, small and in memory: the short way |
 //! | `proceed.rs` | its exchange goes through its stages |
 //! | `body.rs` | the stages that read the request's body |
 //! | `answer.rs` | the stages that write the answer |
@@ -13,6 +14,7 @@
 //! peer has a timer running.
 
 mod answer;
+mod at_once;
 mod body;
 mod proceed;
 mod refuse;
@@ -27,6 +29,7 @@ use base::Instant;
 
 use crate::conn::{Conn, Millis, State};
 use crate::exchange::{Exchange, Input};
+use crate::repeated::Repeated;
 use crate::respond::DateLine;
 use crate::slab::Slab;
 use crate::{Counters, LiveSettings, Outcome, Reason, Service, Settings, Token};
@@ -40,6 +43,7 @@ pub struct Http<S> {
     clock: Arc<Clock>,
     counters: Arc<Counters>,
     date: DateLine,
+    repeated: Repeated,
     exchanges: Slab<Exchange>,
     /// Whether the engine is closing down: every answer from now on closes its connection.
     draining: bool,
@@ -70,6 +74,7 @@ impl<S: Service> Http<S> {
             clock,
             counters,
             date: DateLine::new(),
+            repeated: Repeated::default(),
             exchanges: Slab::new(),
             draining: false,
         }
@@ -90,6 +95,7 @@ impl<S: Service> Http<S> {
         if self.date.is_over(now) {
             self.date.renew(&self.clock, now);
             self.settings = self.live.get();
+            self.repeated.forget();
         }
     }
 

@@ -75,6 +75,7 @@ mod incoming;
 mod outgoing;
 mod range;
 mod rejection;
+mod repeated;
 mod representation;
 mod request;
 mod respond;

@@ -11,7 +11,7 @@ use crate::Segment;
 
 /// Most bytes of memory that are copied rather than attached: above this, a copy costs more than
 /// the second buffer of a gathering write.
-const COPY_BYTES: u64 = 16 * 1024;
+pub(crate) const COPY_BYTES: u64 = 16 * 1024;
 
 /// Most bytes of a file attached at once. What is attached is what a slow reader keeps ready in
 /// memory; a fast one asks for the next piece while this one leaves the machine.

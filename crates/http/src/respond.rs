@@ -4,6 +4,7 @@ use app::{Clock, Out};
 use base::Instant;
 use core::time::Duration;
 
+use crate::Version;
 use crate::date::{DATE_LENGTH, format_date};
 use crate::status::reason_phrase;
 
@@ -70,6 +71,17 @@ pub(crate) enum Connection {
     KeepAlive,
     /// `close`.
     Close,
+}
+
+impl Connection {
+    /// To a client that speaks this version.
+    pub const fn of(version: Version, close: bool) -> Self {
+        match version {
+            _ if close => Self::Close,
+            Version::Http10 => Self::KeepAlive,
+            Version::Http11 => Self::Kept,
+        }
+    }
 }
 
 impl ResponseHead<'_> {

@@ -122,7 +122,7 @@ fn checked(response: Response, is_head: bool) -> Response {
 }
 
 /// What `Content-Length` says (RFC 9110 section 8.6).
-fn content_length(response: &Response) -> Option<u64> {
+pub(super) fn content_length(response: &Response) -> Option<u64> {
     match (response.status, &response.body) {
         (204, _) => None,
         (205, _) => Some(0),

@@ -96,7 +96,7 @@ impl<S: Service> Http<S> {
     }
 
     /// The connection is ready for the next request, which may be there already.
-    fn next_request(&self, cx: &mut Cx<'_, Conn>, input: &Input<'_>) -> Option<Step> {
+    pub(super) fn next_request(&self, cx: &mut Cx<'_, Conn>, input: &Input<'_>) -> Option<Step> {
         cx.conn.state = State::Resting { since: Millis::of(cx.now) };
         if cx.out.attached() == 0 {
             return None;

@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, Facts, Input, Stage};
 use crate::framing::{Expect, Framing};
 use crate::head::{self, Head, Scan};
 use crate::incoming::Incoming;
+use crate::repeated::{self, Known};
 use crate::settings::MAX_HEADER_LINES;
 use crate::{Body, Headers, Method, Outcome, Reason, Reply, Request, Service, outgoing};
 
@@ -35,6 +36,11 @@ impl<S: Service> Http<S> {
         if rest.is_empty() {
             return Some(self.rest(cx, input));
         }
+        if let Some(known) = self.repeated.take(rest) {
+            let step = self.repeat(cx, input, &known);
+            self.repeated.put_back(known);
+            return step;
+        }
         let length = match head::scan(rest, scanned, &self.settings) {
             Scan::Complete(length) => length,
             Scan::Partial(scanned) => return Some(self.read_on(cx, input, scanned)),
@@ -47,9 +53,26 @@ impl<S: Service> Http<S> {
         let mut lines = [const { MaybeUninit::uninit() }; MAX_HEADER_LINES as usize];
         let most = self.settings.header_lines.min(MAX_HEADER_LINES) as usize;
         match head::parse(&rest[..length], &mut lines[..most], &self.settings) {
-            Ok(head) => self.begin(cx, input, &head),
+            Ok(head) => {
+                self.repeated.see(&rest[..length], &head);
+                self.begin(cx, input, &head)
+            }
             Err(reason) => self.refuse_unread(cx, input, reason),
         }
+    }
+
+    /// The same for a head that came before.
+    fn repeat(
+        &mut self,
+        cx: &mut Cx<'_, Conn>,
+        input: &mut Input<'_>,
+        known: &Known,
+    ) -> Option<Step> {
+        if !cx.out.is_empty() && cx.out.room() < ANSWER_ROOM {
+            return Some(self.make_room(cx, input));
+        }
+        input.take(known.len());
+        self.begin(cx, input, &known.head(&mut { repeated::NO_LINES }))
     }
 
     /// Nothing of a request is there.
@@ -116,12 +139,20 @@ impl<S: Service> Http<S> {
             is_last: !head.keep_alive,
             expects_continue: head.expect == Expect::Continue,
         };
-        let mut exchange = Exchange::new(facts, Incoming::new(head.framing), Stage::Waiting);
         self.counters.requests.add(1);
+        let mut exchange = Exchange::new(facts, Incoming::new(head.framing), Stage::Waiting);
         let reply = match self.objection(head) {
             Some(reason) => Err(reason),
             None => {
-                let reply = self.service.call(&request);
+                let reply = match self.service.call(&request) {
+                    Reply::Now(response) if head.framing == Framing::Length(0) => {
+                        match self.answer_at_once(cx, input, &facts, response) {
+                            Ok(step) => return step,
+                            Err(response) => Reply::Now(response),
+                        }
+                    }
+                    reply => reply,
+                };
                 if self.has_place_for(&reply, cx) {
                     Ok(reply)
                 } else {

@@ -1,0 +1,234 @@
+//! A head that comes again and again: [`Repeated`]. What one client asks for over and over, or many
+//! clients of one program ask for, is the same bytes, and the same bytes mean the same. Invariant: what
+//! is remembered was parsed and accepted under the settings that hold now.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::ops::Range;
+
+use httparse::EMPTY_HEADER;
+
+use crate::framing::{Expect, Framing};
+use crate::head::Head;
+use crate::target::Target;
+use crate::{Header, Method, Version};
+
+/// Longest head that is remembered, bytes.
+const LENGTH_MAX: usize = 1024;
+/// Most header lines of one.
+pub(crate) const LINES_MAX: usize = 16;
+/// Of heads that are not the one remembered, one in this many takes its place: where no two heads are
+/// alike, remembering costs little.
+const REMEMBER_EVERY: u32 = 8;
+
+/// The head remembered, if there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Repeated {
+    known: Option<Box<Known>>,
+    /// Other heads since one was remembered.
+    others: u32,
+}
+
+/// A head and where its parts are in it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    text: String,
+    method: Span,
+    path: Span,
+    query: Option<Span>,
+    host: Span,
+    version: Version,
+    keep_alive: bool,
+    /// Name and value of each line.
+    lines: [(Span, Span); LINES_MAX],
+    count: usize,
+}
+
+/// A part of a head.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Where `part` is in `whole`; `None` when it is not in it.
+    fn of(part: &[u8], whole: &[u8]) -> Option<Self> {
+        if part.is_empty() {
+            return Some(Self::default());
+        }
+        let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+        let end = start.checked_add(part.len()).filter(|&end| end <= whole.len())?;
+        Some(Self { start: u16::try_from(start).ok()?, end: u16::try_from(end).ok()? })
+    }
+}
+
+impl Repeated {
+    /// The head remembered, if `bytes` begin with it. To be [given back](Self::put_back).
+    #[inline]
+    pub fn take(&mut self, bytes: &[u8]) -> Option<Box<Known>> {
+        self.known.take_if(|known| bytes.starts_with(known.text.as_bytes()))
+    }
+
+    /// Gives back what was taken.
+    pub fn put_back(&mut self, known: Box<Known>) {
+        self.known = Some(known);
+    }
+
+    /// What was accepted may not be any more.
+    pub fn forget(&mut self) {
+        if let Some(known) = &mut self.known {
+            // Begins no request: one is never empty.
+            known.text.clear();
+            known.text.push('\n');
+        }
+        self.others = 0;
+    }
+
+    /// Another head was parsed, from exactly these bytes.
+    pub fn see(&mut self, bytes: &[u8], head: &Head<'_, '_>) {
+        let turn = self.others.is_multiple_of(REMEMBER_EVERY);
+        self.others = self.others.wrapping_add(1);
+        let usual = head.framing == Framing::Length(0) && head.expect == Expect::Nothing;
+        if turn && usual && bytes.len() <= LENGTH_MAX && head.lines.len() <= LINES_MAX {
+            self.remember(bytes, head);
+        }
+    }
+
+    fn remember(&mut self, bytes: &[u8], head: &Head<'_, '_>) -> Option<()> {
+        let text = core::str::from_utf8(bytes).ok()?;
+        let span = |part: &str| Span::of(part.as_bytes(), bytes);
+        // The method stands at the start. Its name and some targets are constants, not parts of it.
+        let end = u16::try_from(head.method.name().len()).ok()?;
+        let mut lines = [(Span::default(), Span::default()); LINES_MAX];
+        for (place, line) in lines.iter_mut().zip(head.lines) {
+            *place = (span(line.name)?, Span::of(line.value, bytes)?);
+        }
+        let query = match head.target.query {
+            Some(query) => Some(span(query)?),
+            None => None,
+        };
+        let (path, host) = (span(head.target.path)?, span(head.host)?);
+        let known = self.known.get_or_insert_with(|| Box::new(Known::empty()));
+        known.text.clear();
+        known.text.push_str(text);
+        known.method = Span { start: 0, end };
+        (known.path, known.query, known.host) = (path, query, host);
+        (known.version, known.keep_alive) = (head.version, head.keep_alive);
+        (known.lines, known.count) = (lines, head.lines.len());
+        Some(())
+    }
+}
+
+impl Known {
+    /// No head; with room for any, so that remembering allocates nothing.
+    fn empty() -> Self {
+        let none = Span::default();
+        Self {
+            text: String::with_capacity(LENGTH_MAX),
+            method: none,
+            path: none,
+            query: None,
+            host: none,
+            version: Version::Http11,
+            keep_alive: true,
+            lines: [(none, none); LINES_MAX],
+            count: 0,
+        }
+    }
+
+    /// Bytes of it.
+    pub const fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The head as it was parsed. `lines` is where its header lines go.
+    pub fn head<'h>(&'h self, lines: &'h mut [Header<'h>; LINES_MAX]) -> Head<'h, 'h> {
+        let part = |span: Span| self.text.get(span.range()).unwrap_or_default();
+        for (line, &(name, value)) in lines.iter_mut().zip(&self.lines[..self.count]) {
+            *line = Header { name: part(name), value: part(value).as_bytes() };
+        }
+        Head {
+            method: Method::new(part(self.method)),
+            target: Target { path: part(self.path), query: self.query.map(part), authority: None },
+            host: part(self.host),
+            version: self.version,
+            lines: &lines[..self.count],
+            framing: Framing::Length(0),
+            keep_alive: self.keep_alive,
+            expect: Expect::Nothing,
+        }
+    }
+}
+
+/// Lines to be overwritten.
+pub(crate) const NO_LINES: [Header<'_>; LINES_MAX] = [EMPTY_HEADER; LINES_MAX];
+
+#[cfg(test)]
+mod tests {
+    use core::mem::MaybeUninit;
+    use std::format;
+
+    use super::{NO_LINES, Repeated};
+    use crate::{Settings, head};
+
+    /// Heads that are remembered, and of each another that differs in one byte.
+    const HEADS: [&[u8]; 5] = [
+        b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n",
+        b"GET /a/b?c=d HTTP/1.1\r\nHost: a.example:80\r\nAccept: */*\r\nX:\r\n\r\n",
+        b"HEAD /?q HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"PURGE /x HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+        b"GET http://b.example/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    ];
+
+    #[test]
+    fn what_is_remembered_is_what_was_parsed() {
+        let settings = Settings::default();
+        for bytes in HEADS {
+            let mut lines = [const { MaybeUninit::uninit() }; 20];
+            let parsed = head::parse(bytes, &mut lines, &settings).unwrap();
+            let mut repeated = Repeated::default();
+            assert!(repeated.take(bytes).is_none());
+            repeated.see(bytes, &parsed);
+            assert!(repeated.take(&bytes[..bytes.len() - 1]).is_none());
+            for place in 0..bytes.len() {
+                let mut other = bytes.to_vec();
+                other[place] ^= 0x20;
+                assert!(repeated.take(&other).is_none(), "{place}");
+            }
+            let known = repeated.take(&[bytes, b"more"].concat()).unwrap();
+            assert_eq!(known.len(), bytes.len());
+            let mut lines = NO_LINES;
+            let mut parsed = parsed;
+            // Of an absolute target; what it says is in the host.
+            parsed.target.authority = None;
+            assert_eq!(format!("{:?}", known.head(&mut lines)), format!("{parsed:?}"));
+            repeated.put_back(known);
+            repeated.forget();
+            assert!(repeated.take(bytes).is_none());
+        }
+    }
+
+    #[test]
+    fn bodies_long_heads_and_targets_that_are_rewritten_are_not_remembered() {
+        let long = [b"GET / HTTP/1.1\r\nHost: a\r\nX: ", &[b'x'; 1_000][..], b"\r\n\r\n"].concat();
+        let heads: [&[u8]; 5] = [
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+            b"GET http://b.example HTTP/1.1\r\nHost: a\r\n\r\n",
+            &long,
+        ];
+        for bytes in heads {
+            let mut lines = [const { MaybeUninit::uninit() }; 20];
+            let parsed = head::parse(bytes, &mut lines, &Settings::default()).unwrap();
+            let mut repeated = Repeated::default();
+            repeated.see(bytes, &parsed);
+            assert!(repeated.take(bytes).is_none());
+        }
+    }
+}
