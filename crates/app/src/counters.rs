@@ -63,6 +63,9 @@ pub struct Counters {
     pub bytes_out: Counter,
     /// Turns of the loop that found work.
     pub turns: Counter,
+    /// Nanoseconds that those turns took. Unlike the time on a processor it leaves out what is spent
+    /// looking for work in vain.
+    pub busy: Counter,
     /// Wakes delivered.
     pub wakes: Counter,
     /// Bytes of memory that the engine holds for connections now: records, tables, held input and

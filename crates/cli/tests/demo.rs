@@ -22,6 +22,8 @@ fn two_thousand_connections_give_all_figures() {
         "churn_server_busy",
         "connections",
         "established_per_second",
+        "kept_waiting",
+        "kept_waiting_at_70_percent",
         "latency_at_70_percent_us",
         "latency_us",
         "packet_cost_ns",
@@ -47,6 +49,11 @@ fn two_thousand_connections_give_all_figures() {
     assert!(number(&report["churn_per_second"]) > 0.0);
     let busy = ["server", "clients"].map(|end| number(&report["busy"][end]));
     assert!(busy.iter().all(|share| (0.0..=1.1).contains(share)), "{busy:?}");
+    for figures in ["kept_waiting", "kept_waiting_at_70_percent"] {
+        // Missing where the kernel does not count it.
+        let shares = report[figures].as_object().unwrap().values().map(number);
+        assert!(shares.clone().all(|share| (0.0..=1.1).contains(&share)), "{report}");
+    }
     let costs = report["packet_cost_ns"].as_array().unwrap();
     let steps: Vec<_> = costs.iter().map(|cost| cost["connections"].as_u64().unwrap()).collect();
     assert_eq!(steps, [1_000, 2_000]);

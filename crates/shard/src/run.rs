@@ -1,5 +1,5 @@
-//! The loop of a shard. Invariant: the clock is read once each time round, so that all that happens
-//! in a turn happens at one time; and the shard sleeps only when its mailbox is empty.
+//! The loop of a shard. Invariant: all that happens in a turn happens at one time, the clock's when it
+//! began; and the shard sleeps only when its mailbox is empty.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,10 +63,12 @@ impl<E> Shard<E> {
             let now = time::now();
             self.corrector.correct(&self.clock, now);
             let events = self.engine.turn(now, handler)?;
+            self.read_mail(now, handler);
             if events > 0 {
                 self.counters.turns.add(1);
+                // A turn does not last for centuries.
+                self.counters.busy.add((time::now() - now).as_nanos() as u64);
             }
-            self.read_mail(now, handler);
             if self.finished(now, handler) {
                 return Ok(());
             }

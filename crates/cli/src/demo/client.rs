@@ -15,7 +15,8 @@ use super::crowd::{Call, Crowd};
 use super::memory;
 use super::network::Network;
 use super::polling::Polling;
-use super::server::Figures;
+use super::processor::Thread;
+use super::server::Watch;
 
 /// Requests under way at once at full load: as few as keep both ends busy.
 const ASKING: u32 = 128;
@@ -70,7 +71,7 @@ pub struct Findings {
     /// From when a request was due to its answer, in nanoseconds.
     pub latencies: Histogram<u64>,
     /// The same at a part of that rate, unless a rate was given.
-    pub relaxed: Option<Histogram<u64>>,
+    pub relaxed: Option<(Asked, Histogram<u64>)>,
     /// Connections opened, used once and closed a second, and the share of its time that the server
     /// needed for that.
     pub churn: (f64, f64),
@@ -95,6 +96,26 @@ pub struct Asked {
     pub busy: u64,
     /// Nanoseconds that the client spent on that.
     pub client_busy: u64,
+    /// How long the server's and the client's threads waited for a processor.
+    pub waited: Waited,
+}
+
+/// How long the threads of both ends have waited, ready to run, while others had their processors;
+/// none where the kernel does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited {
+    pub server: Option<Duration>,
+    pub client: Option<Duration>,
+}
+
+impl Waited {
+    fn since(self, before: Self) -> Self {
+        let since = |now: Option<Duration>, before| Some(now?.saturating_sub(before?));
+        Self {
+            server: since(self.server, before.server),
+            client: since(self.client, before.client),
+        }
+    }
 }
 
 /// What the server holds.
@@ -129,8 +150,9 @@ impl fmt::Display for Stalled {
 pub struct Client {
     engine: Native<MemPort, Call>,
     crowd: Crowd,
-    figures: Arc<Figures>,
+    server: Watch,
     board: Arc<Board>,
+    thread: Thread,
     polling: Polling,
     prng: Prng,
     picked: Vec<ConnId>,
@@ -144,7 +166,7 @@ impl Client {
     pub fn new(
         port: MemPort,
         network: &Network,
-        figures: Arc<Figures>,
+        server: Watch,
         board: Arc<Board>,
     ) -> Result<Self, ReserveError> {
         let now = shard::time::now();
@@ -152,8 +174,9 @@ impl Client {
         Ok(Self {
             engine: Native::new(port, &network.client(), counters, now)?,
             crowd: Crowd::new(network.connections),
-            figures,
+            server,
             board,
+            thread: Thread::default(),
             polling: Polling::default(),
             prng: Prng::new(1),
             picked: Vec::with_capacity(ASKED_A_TURN as usize),
@@ -162,9 +185,10 @@ impl Client {
         })
     }
 
-    /// Does all of the plan. `together` is where the shards wait for each other before the last
+    /// Does all of the plan, on the calling thread. `together` is where the shards wait for each other before the last
     /// part.
     pub fn run(mut self, plan: &Plan, together: &Barrier) -> Result<Findings, Stalled> {
+        self.thread.is_this();
         let found = self.open_and_measure(plan);
         together.wait();
         let (opening, costs) = found?;
@@ -173,12 +197,11 @@ impl Client {
         let relaxed = match plan.rate {
             None => {
                 let peak = asked.requests as f64 / asked.time.as_secs_f64();
-                Some(self.ask_and_time(plan.time, Some(PART_OF_PEAK * peak))?.1)
+                Some(self.ask_and_time(plan.time, Some(PART_OF_PEAK * peak))?)
             }
             Some(_) => None,
         };
-        let connections = self.figures.connections.get();
-        let held = Held { connections, memory: self.figures.memory.get() };
+        let held = Held { connections: self.server.connections(), memory: self.server.memory() };
         let resident = memory::resident();
         let churn = self.churn()?;
         let lost = self.crowd.failed + self.crowd.lost;
@@ -200,7 +223,7 @@ impl Client {
     /// Opens connections besides those that are open, asks once over each, and closes it.
     fn churn(&mut self) -> Result<(f64, f64), Stalled> {
         let start = shard::time::now();
-        let (busy, closed) = (self.figures.busy.get(), self.crowd.closed);
+        let (busy, closed) = (self.server.busy(), self.crowd.closed);
         self.crowd.churning = true;
         self.crowd.interval = 0;
         let mut now = start;
@@ -212,7 +235,7 @@ impl Client {
         }
         let time = now.since(start);
         let closed = (self.crowd.closed - closed) as f64;
-        let busy = (self.figures.busy.get() - busy) as f64;
+        let busy = (self.server.busy() - busy) as f64;
         Ok((closed / time.as_secs_f64(), busy / time.as_nanos() as f64))
     }
 
@@ -287,6 +310,7 @@ impl Client {
             packets: after.packets - before.packets,
             busy: after.busy - before.busy,
             client_busy: self.busy,
+            waited: after.waited.since(before.waited),
         })
     }
 
@@ -328,9 +352,10 @@ impl Client {
         Asked {
             time: Duration::ZERO,
             requests: self.crowd.answered,
-            packets: self.figures.packets.get(),
-            busy: self.figures.busy.get(),
+            packets: self.server.packets(),
+            busy: self.server.busy(),
             client_busy: 0,
+            waited: Waited { server: self.server.waited(), client: self.thread.waited() },
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`network`] is who is where, [`server`] the one end, [`client`] and [`crowd`] the other.
 //!   Each shard polls ([`polling`]).
+//! - [`processor`] says whether others had the processors meanwhile.
 //! - [`memory`] says beforehand whether it fits, [`progress`] where things are, [`report`] what
 //!   was found.
 //!
@@ -15,12 +16,12 @@ mod crowd;
 pub mod memory;
 mod network;
 mod polling;
+mod processor;
 mod progress;
 pub mod report;
 mod server;
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub use network::Network;
 pub use polling::Polling;
 use progress::{Progress, State};
 use report::Report;
-pub use server::{Figures, Server};
+pub use server::{Server, Watch};
 
 /// Numbers of connections at which the cost of a packet is measured, besides all of them.
 const STEPS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -137,16 +138,17 @@ impl Pair {
     fn new(plan: Plan) -> Result<Self, stack::ReserveError> {
         let network = Network::new(plan.connections);
         let (near, far) = Network::wire()?;
-        let (figures, board) = (Arc::new(Figures::default()), Arc::new(Board::default()));
-        let server = Server::new(far, &network, Arc::clone(&figures))?;
-        let client = Client::new(near, &network, figures, Arc::clone(&board))?;
+        let board = Arc::new(Board::default());
+        let server = Server::new(far, &network)?;
+        let client = Client::new(near, &network, server.watch(), Arc::clone(&board))?;
         Ok(Self { server, client, plan, board })
     }
 }
 
 /// Runs all shards to the end of the clients' plans, calling `look` now and then.
 fn run(pairs: Vec<Pair>, mut look: impl FnMut()) -> Result<Vec<Findings>, Stalled> {
-    let (stop, together) = (AtomicBool::new(false), Barrier::new(pairs.len()));
+    let together = Barrier::new(pairs.len());
+    let servers: Vec<_> = pairs.iter().map(|pair| pair.server.watch()).collect();
     let mut cpus = shard::cpu::assign(2 * pairs.len()).into_iter();
     let mut pin = move || {
         let cpu = cpus.next().flatten();
@@ -154,13 +156,13 @@ fn run(pairs: Vec<Pair>, mut look: impl FnMut()) -> Result<Vec<Findings>, Stalle
         move || cpu.is_some_and(shard::cpu::pin)
     };
     thread::scope(|scope| {
-        let (stop, together) = (&stop, &together);
+        let together = &together;
         let mut clients = Vec::new();
         for Pair { server, client, plan, .. } in pairs {
             let (pin_server, pin_client) = (pin(), pin());
             scope.spawn(move || {
                 pin_server();
-                server.run(stop)
+                server.run()
             });
             clients.push(scope.spawn(move || {
                 pin_client();
@@ -171,7 +173,7 @@ fn run(pairs: Vec<Pair>, mut look: impl FnMut()) -> Result<Vec<Findings>, Stalle
             look();
             thread::sleep(LOOK);
         }
-        stop.store(true, Ordering::Relaxed);
+        servers.iter().for_each(Watch::stop);
         let join =
             |client: thread::ScopedJoinHandle<'_, _>| client.join().expect("it does not panic");
         clients.into_iter().map(join).collect()

@@ -2,6 +2,7 @@
 //! do not change, and every number in it was measured in this run.
 
 use std::fmt;
+use std::time::Duration;
 
 use base::{Bytes, Grouped};
 use hdrhistogram::Histogram;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::serve::capacity::KERNEL_BYTES;
 
-use super::client::{Asked, Findings};
+use super::client::{Asked, Findings, Waited};
 
 /// What a demonstration found.
 #[derive(Clone, Debug, Serialize)]
@@ -30,9 +31,13 @@ pub struct Report {
     pub busy: Busy,
     /// From when a request was due to its answer, in microseconds.
     pub latency_us: Latency,
+    /// Parts of that time in which others had the processors of server and clients.
+    pub kept_waiting: KeptWaiting,
     /// The same at 70 % of that rate; missing where a rate was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_at_70_percent_us: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_waiting_at_70_percent: Option<KeptWaiting>,
     /// Connections opened, used for one request and closed a second, beside those that stay open.
     pub churn_per_second: u64,
     /// The part of its time that the server needed for that.
@@ -46,6 +51,16 @@ pub struct Report {
 pub struct Busy {
     server: f64,
     clients: f64,
+}
+
+/// Parts of the time in which server and clients were ready to run and others had their processors;
+/// missing where the kernel does not say.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct KeptWaiting {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<f64>,
 }
 
 /// Percentiles in microseconds.
@@ -70,7 +85,7 @@ impl Report {
         let opening = findings.iter().map(|found| found.opening).max().unwrap_or_default();
         let connections = findings.iter().map(|found| found.held.connections).sum::<u64>();
         let memory = findings.iter().map(|found| found.held.memory).sum::<u64>();
-        let relaxed = findings.iter().filter_map(|found| found.relaxed.as_ref());
+        let relaxed: Vec<_> = findings.iter().filter_map(|found| found.relaxed.as_ref()).collect();
         let shards = findings.len() as f64;
         let cost = |(index, connections): (usize, &u64)| PacketCost {
             connections: *connections,
@@ -99,10 +114,38 @@ impl Report {
                 clients: busy(|asked| asked.client_busy),
             },
             latency_us: Latency::of(findings.iter().map(|found| &found.latencies)),
-            latency_at_70_percent_us: findings[0].relaxed.is_some().then(|| Latency::of(relaxed)),
+            kept_waiting: KeptWaiting::of(findings.iter().map(|found| &found.asked)),
+            latency_at_70_percent_us: (!relaxed.is_empty())
+                .then(|| Latency::of(relaxed.iter().map(|(_, latencies)| latencies))),
+            kept_waiting_at_70_percent: (!relaxed.is_empty())
+                .then(|| KeptWaiting::of(relaxed.iter().map(|(asked, _)| asked))),
             churn_per_second: findings.iter().map(|found| found.churn.0).sum::<f64>() as u64,
             churn_server_busy: hundredths(churn_busy / shards),
             packet_cost_ns: steps.iter().enumerate().map(cost).collect(),
+        }
+    }
+}
+
+impl KeptWaiting {
+    fn of<'a>(asked: impl Iterator<Item = &'a Asked> + Clone) -> Self {
+        let share = |waited: fn(&Waited) -> Option<Duration>| {
+            let shares = asked
+                .clone()
+                .map(|asked| Some(waited(&asked.waited)?.as_secs_f64() / asked.time.as_secs_f64()));
+            let shares: Vec<f64> = shares.collect::<Option<_>>()?;
+            Some(thousandths(shares.iter().sum::<f64>() / shares.len() as f64))
+        };
+        Self { server: share(|waited| waited.server), clients: share(|waited| waited.client) }
+    }
+
+    /// What there is to say of it beside a percentile.
+    fn note(self) -> String {
+        let of = |who, share: Option<f64>| Some(format!("{who} {:.1} %", share? * 100.0));
+        match (of("server", self.server), of("clients", self.clients)) {
+            (Some(server), Some(clients)) => {
+                format!("; others had the processors: {server}, {clients} of the time")
+            }
+            _ => String::new(),
         }
     }
 }
@@ -133,8 +176,13 @@ impl Report {
             row("packets", self.packets_per_second, &busy),
         ];
         let full = self.latency_at_70_percent_us.is_some();
-        rows.extend(self.latency_us.rows(if full { "at full load" } else { "at that rate" }));
-        rows.extend(self.latency_at_70_percent_us.iter().flat_map(|at| at.rows("at 70 % of it")));
+        let when = if full { "at full load" } else { "at that rate" };
+        rows.extend(self.latency_us.rows(when, self.kept_waiting));
+        if let (Some(latency), Some(kept_waiting)) =
+            (self.latency_at_70_percent_us, self.kept_waiting_at_70_percent)
+        {
+            rows.extend(latency.rows("at 70 % of it", kept_waiting));
+        }
         rows.push((
             "churn",
             Grouped(self.churn_per_second).to_string(),
@@ -165,11 +213,11 @@ impl Report {
 }
 
 impl Latency {
-    fn rows(&self, when: &str) -> [(&'static str, String, String); 3] {
+    fn rows(self, when: &str, kept: KeptWaiting) -> [(&'static str, String, String); 3] {
         let Self { p50, p99, p999 } = self;
         [
             ("latency", format!("{p50:.1} µs"), format!("or less for half of the requests {when}")),
-            ("", format!("{p99:.1} µs"), "or less for 99 %".to_owned()),
+            ("", format!("{p99:.1} µs"), format!("or less for 99 %{}", kept.note())),
             ("", format!("{p999:.1} µs"), "or less for 99.9 %".to_owned()),
         ]
     }
@@ -187,6 +235,11 @@ impl fmt::Display for Report {
 /// To one decimal.
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+/// To three decimals.
+fn thousandths(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
 }
 
 /// To two decimals.

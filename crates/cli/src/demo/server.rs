@@ -1,57 +1,61 @@
-//! The server: the HTTP handler of `crore serve` with one answer in memory, on a stack of its own.
-//! Invariant: what it says of itself it has counted itself.
+//! The server: the HTTP handler of `crore serve` with one answer in memory, on a stack of its own, in
+//! the loop that every shard runs. Invariant: what is said of it, it has counted itself.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use app::{Counter, Counters, Engine};
+use app::Counters;
 use http::{Http, LiveSettings, Response, service_fn};
+use shard::{Letterbox, Order, Shard, Wakes};
 use stack::port::MemPort;
-use stack::{Native, ReserveError};
+use stack::{Native, ReserveError, Vitals};
 
 use super::crowd::ANSWER;
 use super::network::{Network, WIRE_BYTES};
-use super::polling::Polling;
+use super::processor::Thread;
 
 /// How long a connection may rest. Longer than any demonstration.
 const IDLE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a server shard says of itself.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Nanoseconds spent in turns that found work.
-    pub busy: Counter,
-    /// Packets that arrived and packets sent.
-    pub packets: Counter,
-    /// Connections open.
-    pub connections: Counter,
-    /// Bytes of memory held: records, table, working blocks, buffers, packets, both rings.
-    pub memory: Counter,
-}
-
 /// A server shard.
 pub struct Server {
-    engine: Native<MemPort, http::Conn>,
+    shard: Shard<Native<MemPort, http::Conn>>,
+    watch: Watch,
+}
+
+/// Watches a server shard from other threads, and stops it.
+#[derive(Clone, Debug)]
+pub struct Watch {
     counters: Arc<Counters>,
-    figures: Arc<Figures>,
+    vitals: Arc<Vitals>,
+    wakes: Wakes,
+    thread: Arc<Thread>,
 }
 
 impl Server {
-    pub fn new(
-        port: MemPort,
-        network: &Network,
-        figures: Arc<Figures>,
-    ) -> Result<Self, ReserveError> {
-        let counters = Arc::new(Counters::default());
-        let engine =
-            Native::new(port, &network.server(), Arc::clone(&counters), shard::time::now())?;
-        Ok(Self { engine, counters, figures })
+    pub fn new(port: MemPort, network: &Network) -> Result<Self, ReserveError> {
+        let (counters, bell) = (Arc::new(Counters::default()), port.bell());
+        let letterbox = Arc::new(Letterbox::new(move || bell.ring()));
+        let config = network.server();
+        let engine = Native::new(port, &config, Arc::clone(&counters), shard::time::now())?;
+        let watch = Watch {
+            counters: Arc::clone(&counters),
+            vitals: engine.vitals(),
+            wakes: Wakes::new(config.shard, vec![Arc::clone(&letterbox)]),
+            thread: Arc::default(),
+        };
+        let clock = Arc::new(shard::time::clock());
+        Ok(Self { shard: Shard::new(engine, letterbox, clock, counters), watch })
     }
 
-    /// Serves until told to stop.
-    pub fn run(mut self, stop: &AtomicBool) -> Result<(), Infallible> {
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Serves until told to stop, on the calling thread.
+    pub fn run(self) -> Result<(), Infallible> {
+        self.watch.thread.is_this();
         let settings = http::Settings { idle_time: IDLE_TIME, ..http::Settings::default() };
         let mut handler = Http::new(
             service_fn(|_| Response::text(200, ANSWER)),
@@ -59,26 +63,38 @@ impl Server {
             Arc::new(shard::time::clock()),
             Arc::new(http::Counters::default()),
         );
-        let mut polling = Polling::default();
-        let mut now = shard::time::now();
-        while !stop.load(Ordering::Relaxed) {
-            let events = self.engine.turn(now, &mut handler)?;
-            let end = shard::time::now();
-            if events > 0 {
-                self.tell(end.since(now), self.counters.connections.get());
-            }
-            polling.after(events);
-            now = end;
-        }
-        Ok(())
+        self.shard.run(&mut handler)
+    }
+}
+
+impl Watch {
+    /// Nanoseconds spent in turns that found work.
+    pub fn busy(&self) -> u64 {
+        self.counters.busy.get()
     }
 
-    fn tell(&self, busy: Duration, connections: u64) {
-        let figures = &self.figures;
-        // A turn does not last for centuries.
-        figures.busy.add(busy.as_nanos() as u64);
-        figures.packets.set(self.engine.packets());
-        figures.connections.set(connections);
-        figures.memory.set((self.engine.bytes_touched() + 2 * WIRE_BYTES) as u64);
+    /// Packets that arrived and packets sent.
+    pub fn packets(&self) -> u64 {
+        self.vitals.packets_in.get() + self.vitals.packets_out.get()
+    }
+
+    /// Connections open.
+    pub fn connections(&self) -> u64 {
+        self.counters.connections.get()
+    }
+
+    /// Bytes of memory held: records, table, working blocks, buffers, packets, both rings.
+    pub fn memory(&self) -> u64 {
+        self.counters.memory.get() + 2 * WIRE_BYTES as u64
+    }
+
+    /// How long its thread has waited for a processor.
+    pub fn waited(&self) -> Option<Duration> {
+        self.thread.waited()
+    }
+
+    /// Ends the server, with all of its connections.
+    pub fn stop(&self) {
+        self.wakes.order(Order::ShutDown);
     }
 }

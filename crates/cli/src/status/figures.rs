@@ -155,7 +155,7 @@ const RESPONSES: &str = "Answers by class of status";
 const REFUSED: &str = "Connections refused: all places taken, or all that one client may take";
 
 #[rustfmt::skip]
-const TABLE: [Figure; 48] = {
+const TABLE: [Figure; 49] = {
     use Kind::{Level, Sum};
     [
         Figure::engine("connections", Level, |c| &c.connections, "Connections open"),
@@ -179,6 +179,8 @@ const TABLE: [Figure; 48] = {
         Figure::engine("received_bytes", Sum, |c| &c.bytes_in, "Bytes received"),
         Figure::engine("sent_bytes", Sum, |c| &c.bytes_out, "Bytes sent"),
         Figure::engine("turns", Sum, |c| &c.turns, "Turns of the loop that found work"),
+        Figure::engine("busy_nanoseconds", Sum, |c| &c.busy,
+            "Time that these turns took: what a shard has left is the rest"),
         Figure::engine("wakes", Sum, |c| &c.wakes, "Wakes delivered to connections"),
         Figure::http("http_requests", Sum, |c| &c.requests, "Requests given to the service"),
         Figure::http("http_responses", Sum, |c| &c.responses[0], RESPONSES)

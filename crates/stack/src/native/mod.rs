@@ -333,9 +333,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.flows.len() - self.in_time_wait
     }
 
-    fn count_levels(&self) {
+    /// `arrivals`: bytes of memory in use for packets that arrive.
+    fn count_levels(&self, arrivals: usize) {
         self.counters.connections.set(u64::from(self.open_connections()));
-        self.counters.memory.set(self.bytes_touched() as u64);
+        self.counters.memory.set((self.bytes_touched() + arrivals) as u64);
         let vitals = &self.vitals;
         let (packets_in, packets_out) = self.link.packets_by_way();
         vitals.packets_in.set(packets_in);
@@ -376,7 +377,7 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         let swept = self.core.sweep(app) + self.core.deliver_wakes(app);
         let dialled = self.core.dial(app);
         self.core.link.flush();
-        self.core.count_levels();
+        self.core.count_levels(self.arrivals.bytes_touched());
         let events = packets + timers + listed + swept + dialled;
         self.patience.after_turn(now, events);
         match self.core.link.failure() {

@@ -12,7 +12,7 @@ use load::{Board, Conn, Generator, Orders, Place, Plan, Range, Share, Sources};
 use stack::Native;
 use stack::port::MemPort;
 
-use crate::demo::{Figures, Network, Polling, Server};
+use crate::demo::{Network, Polling, Server, Watch};
 use crate::serve::Failure;
 use crate::settings::Problem;
 
@@ -27,6 +27,7 @@ pub struct Memory {
     orders: Arc<Orders>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
+    server: Watch,
     /// Bytes that the client's stack holds, and the most connections there were then.
     held: Arc<Held>,
     threads: Vec<JoinHandle<Result<(), Infallible>>>,
@@ -57,7 +58,7 @@ impl Memory {
         let (first, count) = network.clients();
         let sources = Sources(vec![Range::run(first, u64::from(count.max(1)))]);
         let (near, far) = Network::wire().map_err(failed)?;
-        let server = Server::new(far, &network, Arc::new(Figures::default())).map_err(failed)?;
+        let server = Server::new(far, &network).map_err(failed)?;
         let counters = Arc::new(Counters::default());
         let engine: Native<MemPort, Conn> =
             Native::new(near, &network.client(), counters, shard::time::now()).map_err(failed)?;
@@ -75,19 +76,19 @@ impl Memory {
         let generator = Generator::new(plan, place);
         let mut cpus = shard::cpu::assign(2).into_iter();
         let (server_cpu, client_cpu) = (cpus.next().flatten(), cpus.next().flatten());
-        let (stop_server, stop_client) = (Arc::clone(&stop), Arc::clone(&stop));
+        let (watch, stop_client) = (server.watch(), Arc::clone(&stop));
         let told = Arc::clone(&held);
         let threads = vec![
             thread::spawn(move || {
                 let _ = server_cpu.is_some_and(shard::cpu::pin);
-                server.run(&stop_server)
+                server.run()
             }),
             thread::spawn(move || {
                 let _ = client_cpu.is_some_and(shard::cpu::pin);
                 run(engine, generator, &wakes, &told, &stop_client)
             }),
         ];
-        Ok(Self { orders, board, stop, held, threads })
+        Ok(Self { orders, board, stop, server: watch, held, threads })
     }
 }
 
@@ -149,6 +150,7 @@ impl Crew for Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.server.stop();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
