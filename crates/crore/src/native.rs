@@ -194,8 +194,8 @@ fn plain() -> Result<Config, LinkError> {
     // The same for all shards, so that each understands the others' cookies.
     let secrets = Secrets {
         flows: SipKey::new([secret()?, secret()?]),
-        sequence: tcp::Key([secret()?, secret()?]),
-        cookies: tcp::Key([secret()?, secret()?]),
+        sequence: SipKey::new([secret()?, secret()?]),
+        cookies: SipKey::new([secret()?, secret()?]),
     };
     let tcp = tcp::Config { timestamp_offset: secret()? as u32, ..tcp::Config::default() };
     Ok(Config {

@@ -54,8 +54,8 @@ pub(crate) fn config(number: u8, prng: &mut Prng) -> Config {
     let mut words = || [prng.next_u64(), prng.next_u64()];
     let secrets = Secrets {
         flows: SipKey::new(words()),
-        sequence: tcp::Key(words()),
-        cookies: tcp::Key(words()),
+        sequence: SipKey::new(words()),
+        cookies: SipKey::new(words()),
     };
     Config {
         shard: u16::from(number),

@@ -76,8 +76,8 @@ fn config(connections: u32) -> Config {
         tcp: ::tcp::Config::default(),
         secrets: Secrets {
             flows: SipKey::new([1, 2]),
-            sequence: ::tcp::Key([3, 4]),
-            cookies: ::tcp::Key([5, 6]),
+            sequence: SipKey::new([3, 4]),
+            cookies: SipKey::new([5, 6]),
         },
     }
 }

@@ -42,9 +42,9 @@ pub struct Secrets {
     /// Where connections are in the flow table.
     pub flows: SipKey,
     /// Initial sequence numbers (RFC 6528).
-    pub sequence: tcp::Key,
+    pub sequence: SipKey,
     /// SYN cookies (RFC 4987).
-    pub cookies: tcp::Key,
+    pub cookies: SipKey,
 }
 
 /// A local address and port that connections are accepted on.

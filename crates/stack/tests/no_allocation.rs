@@ -82,8 +82,8 @@ fn config(own: IpAddr, number: u8) -> Config {
         tcp: tcp::Config::default(),
         secrets: Secrets {
             flows: SipKey::new([1, u64::from(number)]),
-            sequence: tcp::Key([2, u64::from(number)]),
-            cookies: tcp::Key([3, u64::from(number)]),
+            sequence: SipKey::new([2, u64::from(number)]),
+            cookies: SipKey::new([3, u64::from(number)]),
         },
     }
 }

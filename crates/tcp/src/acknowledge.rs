@@ -7,6 +7,7 @@ use wire::tcp::{Flags, Repr};
 
 use crate::congestion::{Acked, Congestion};
 use crate::micros::{Micros, after_us};
+use crate::prr::{Progress, Prr};
 use crate::rack::DUP_THRESHOLD;
 use crate::sack::Delivery;
 use crate::segment::Arrival;
@@ -14,6 +15,17 @@ use crate::{Turn, Working};
 
 /// An echo older than this cannot be a round trip.
 const ECHO_AGE_MAX_MS: u32 = 2 * 60 * 1_000;
+
+/// What an acknowledgment did.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Acknowledged {
+    /// SND.UNA moved.
+    pub(crate) advanced: bool,
+    /// It was a duplicate as RFC 5681 section 2 defines it.
+    pub(crate) duplicate: bool,
+    /// Bytes that had not been delivered before.
+    pub(crate) delivered: u32,
+}
 
 impl Working {
     /// Takes an acceptable acknowledgment; gives the bytes of payload newly acknowledged.
@@ -38,21 +50,35 @@ impl Working {
         }
         self.settle_tail_probe(header, &delivery, duplicate);
         self.heed_congestion_echo(header);
-        self.detect_loss(turn.now, advanced, duplicate);
+        if advanced {
+            self.settle_path_probe(turn);
+        }
+        let seen = Acknowledged { advanced, duplicate, delivered: delivery.bytes };
+        self.detect_loss(turn.now, &seen);
+        if advanced || duplicate || delivery.bytes > 0 {
+            self.judge_timeout(turn, advanced, &delivery);
+        }
         if delivery.bytes > 0 {
             if advanced && grows && self.recovery.may_grow() {
-                let smoothed = self.rtt.smoothed().unwrap_or(0);
-                self.congestion.acknowledged(&Acked {
-                    bytes: delivery.bytes,
-                    now: turn.now,
-                    smoothed,
-                });
+                self.congestion.acknowledged(&self.acked(turn, delivery.bytes, delivery.rtt));
             }
             // RFC 6298 section 5.3; a selective acknowledgment shows as much that the path lives.
             self.timers.retransmission = Instant::NEVER;
             self.schedule_tail_probe(turn);
         }
         acknowledged
+    }
+
+    /// `bytes` were delivered after `rtt` microseconds, for congestion control.
+    pub(crate) fn acked(&self, turn: &Turn<'_>, bytes: u32, rtt: Option<u32>) -> Acked {
+        Acked {
+            bytes,
+            now: turn.now,
+            smoothed: self.rtt.smoothed().unwrap_or(0),
+            rtt: rtt.unwrap_or(0),
+            una: self.send.una,
+            next: self.send.nxt,
+        }
     }
 
     /// The acknowledgment of our SYN.
@@ -170,7 +196,7 @@ impl Working {
     }
 
     /// Looks for losses, by RACK with SACK and by counting duplicates without.
-    pub(crate) fn detect_loss(&mut self, now: Instant, advanced: bool, duplicate: bool) {
+    pub(crate) fn detect_loss(&mut self, now: Instant, seen: &Acknowledged) {
         self.timers.reorder = Instant::NEVER;
         if self.flight.is_empty() {
             return;
@@ -184,30 +210,44 @@ impl Working {
             if let Some(wait) = wait {
                 self.timers.reorder = after_us(now, u64::from(wait));
             }
-            if lost > 0 {
-                self.enter_recovery();
+            if lost > 0 && !self.was_path_probe(lost, now) {
+                self.enter_recovery(seen.delivered);
             }
-        } else if advanced && self.recovery.is_fast() {
+            self.reduce_in_proportion(seen, lost);
+        } else if seen.advanced && self.recovery.is_fast() {
             // RFC 6582 section 3.2 step 3: a partial acknowledgment names the next loss.
             self.flight.mark_head_lost(u32::from(self.mss()));
             self.recovery.forced = true;
-        } else if duplicate {
+        } else if seen.duplicate {
             self.recovery.duplicates = self.recovery.duplicates.saturating_add(1);
             let enough = u32::from(self.recovery.duplicates) == DUP_THRESHOLD;
             if enough && !self.recovery.is_repairing() {
                 self.flight.mark_head_lost(u32::from(self.mss()));
-                self.enter_recovery();
+                self.enter_recovery(0);
             }
         }
     }
 
-    fn enter_recovery(&mut self) {
+    /// Losses are being repaired with SACK: says what may be sent now.
+    fn reduce_in_proportion(&mut self, seen: &Acknowledged, lost: u32) {
+        let (threshold, mss) = (self.congestion.threshold(), u32::from(self.send.mss));
+        if let Some(prr) = &mut self.recovery.prr {
+            let safe = seen.advanced && lost == 0;
+            let pipe = self.flight.pipe();
+            prr.acknowledged(&Progress { delivered: seen.delivered, pipe, safe }, threshold, mss);
+        }
+    }
+
+    fn enter_recovery(&mut self, delivered: u32) {
         if self.recovery.is_repairing() {
             return;
         }
         let in_flight = self.send.nxt.distance(self.send.una) as u32;
         self.congestion.reduce(in_flight);
-        self.recovery.lost(self.send.nxt);
+        // What was selectively acknowledged before is not delivered again while it lasts.
+        let outstanding = (in_flight + delivered).saturating_sub(self.flight.sacked());
+        let prr = self.sack.then(|| Prr::new(outstanding, self.flight.pipe()));
+        self.recovery.lost(self.send.nxt, prr);
         self.ecn.reduced = self.ecn.on;
     }
 

@@ -3,12 +3,14 @@
 //! 4.2, RFC 5681 section 3.1).
 
 mod cubic;
+mod hystart;
 mod newreno;
 
-use base::Instant;
+use base::{Instant, Seq};
 
 use crate::config::Algorithm;
 use cubic::Cubic;
+use hystart::{HyStart, Pace};
 
 /// Largest window, so that no arithmetic on windows overflows.
 const WINDOW_MAX: u32 = 1 << 30;
@@ -25,6 +27,8 @@ pub(crate) struct Congestion {
     /// Bytes acknowledged towards the next step of congestion avoidance.
     counted: u32,
     law: Law,
+    /// Watches the first slow start, under CUBIC (RFC 9438 section 4.10).
+    first: Option<HyStart>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +45,11 @@ pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// Smoothed round-trip time in microseconds.
     pub(crate) smoothed: u32,
+    /// How long this round trip took, in microseconds; 0 when that is not known.
+    pub(crate) rtt: u32,
+    /// SND.UNA and SND.NXT.
+    pub(crate) una: Seq,
+    pub(crate) next: Seq,
 }
 
 impl Congestion {
@@ -52,14 +61,15 @@ impl Congestion {
             Algorithm::Cubic => Law::Cubic(Cubic::new()),
         };
         let window = if cautious { mss } else { initial_window(mss) };
-        Self { window, threshold: WINDOW_MAX, mss, counted: 0, law }
+        let first = matches!(law, Law::Cubic(_)).then_some(const { HyStart::new() });
+        Self { window, threshold: WINDOW_MAX, mss, counted: 0, law, first }
     }
 
     pub(crate) const fn window(&self) -> u32 {
         self.window
     }
 
-    #[cfg(test)]
+    /// ssthresh, bytes.
     pub(crate) const fn threshold(&self) -> u32 {
         self.threshold
     }
@@ -109,11 +119,11 @@ impl Congestion {
             // RFC 5681 section 3.1 by the bytes acknowledged (RFC 3465). Its limit of two segments an
             // acknowledgment would punish peers that acknowledge many segments at once, as those
             // with receive offload do.
-            let step = bytes.min(self.threshold - self.window);
+            let step = self.slow_start(bytes.min(self.threshold - self.window), acked);
             self.window = (self.window + step).min(WINDOW_MAX);
-            bytes -= step;
+            bytes = if self.in_slow_start() { 0 } else { bytes.saturating_sub(step) };
         }
-        if bytes == 0 || self.in_slow_start() {
+        if bytes == 0 {
             return;
         }
         let target = match &mut self.law {
@@ -121,6 +131,27 @@ impl Congestion {
             Law::Cubic(cubic) => cubic.grow(self.window, self.mss, bytes, acked),
         };
         self.window = target.min(WINDOW_MAX);
+    }
+
+    /// By how many of the bytes acknowledged slow start grows. It may end with that.
+    fn slow_start(&mut self, bytes: u32, acked: &Acked) -> u32 {
+        let Some(first) = self.first.as_mut().filter(|_| self.threshold == WINDOW_MAX) else {
+            return bytes;
+        };
+        match first.acknowledged(bytes, acked) {
+            Pace::Grow(bytes) => bytes,
+            Pace::Leave => {
+                self.threshold = self.window;
+                0
+            }
+        }
+    }
+
+    /// A timeout was for nothing: RFC 4015 section 3.2. `pipe` bytes are in flight, and `delivered`
+    /// were with the acknowledgment that showed it.
+    pub(crate) fn resume(&mut self, pipe: u32, delivered: u32) {
+        self.threshold = self.threshold.max(self.window);
+        self.window = self.window.min(pipe + delivered.min(initial_window(self.mss))).max(self.mss);
     }
 
     /// A loss was detected, or a mark of congestion came back: once per window of data.

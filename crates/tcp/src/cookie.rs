@@ -8,7 +8,7 @@
 //! 15: none), SACK, ECN. Without timestamps those three are not agreed on. The peer could change
 //! them in the echo, and would only fool itself.
 
-use base::{Instant, Seq};
+use base::{Instant, Seq, SipKey};
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr, Timestamps};
 
@@ -18,7 +18,6 @@ use crate::isn::Tuple;
 use crate::micros::timestamp_clock;
 use crate::options::default_mss;
 use crate::segment::{Arrival, Outgoing};
-use crate::siphash::{Key, siphash};
 use crate::sleeping::{Settled, Sleeping};
 
 /// Segment sizes a cookie can name: the largest not above the peer's is taken. Sizes that are
@@ -34,7 +33,7 @@ const NO_SCALE: u32 = 15;
 /// Makes and takes cookies.
 #[derive(Clone, Copy, Debug)]
 pub struct Cookies {
-    key: Key,
+    key: SipKey,
 }
 
 /// A SYN-ACK that carries a cookie.
@@ -56,7 +55,7 @@ pub enum Answered {
 impl Cookies {
     /// `key` is a secret of its own, the same for as long as cookies are to be recognised.
     #[must_use]
-    pub const fn new(key: Key) -> Self {
+    pub const fn new(key: SipKey) -> Self {
         Self { key }
     }
 
@@ -132,7 +131,7 @@ impl Cookies {
 
     fn number(&self, tuple: &Tuple, theirs: Seq, step: u64, index: u32) -> Seq {
         let [a, b, c, d, e] = tuple.words();
-        let keyed = siphash(self.key, &[a, b, c, d, e, u64::from(index), step]) as u32;
+        let keyed = self.key.secret_hash([a, b, c, d, e, u64::from(index), step]) as u32;
         Seq((step as u32 & 31) << 27 | index << 24 | keyed.wrapping_add(theirs.0) & SUM)
     }
 }

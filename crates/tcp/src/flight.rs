@@ -212,6 +212,20 @@ impl Flight {
         }
     }
 
+    /// Whether the byte with this number is taken for lost.
+    pub(crate) fn is_lost(&self, number: Seq) -> bool {
+        self.spans().any(|(start, run)| {
+            run.marks.lost && start.at_or_before(number) && number.before(run.end)
+        })
+    }
+
+    /// Nothing is taken for lost any more.
+    pub(crate) fn unmark_lost(&mut self) {
+        for run in self.runs_mut() {
+            run.marks.lost = false;
+        }
+    }
+
     /// Whether any bytes are to be sent again.
     #[inline]
     pub(crate) fn any_lost(&self) -> bool {

@@ -80,7 +80,7 @@ impl Working {
         Info {
             state,
             recovery: self.recovery.from(),
-            congestion_window: self.congestion.window(),
+            congestion_window: self.send_limit(),
             slow_start_threshold: self.congestion.reduced_threshold(),
             send_mss: send.mss,
             receive_mss: receive.mss,

@@ -3,9 +3,7 @@
 
 use core::net::IpAddr;
 
-use base::{Instant, Seq};
-
-use crate::siphash::{Key, siphash};
+use base::{Instant, Seq, SipKey};
 
 /// Both ends of a connection, as they go into keyed functions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,7 +37,7 @@ fn address_words(address: IpAddr) -> [u64; 2] {
 
 /// The initial sequence number for a connection opened now.
 #[must_use]
-pub fn initial_sequence_number(key: Key, tuple: &Tuple, now: Instant) -> Seq {
+pub fn initial_sequence_number(key: SipKey, tuple: &Tuple, now: Instant) -> Seq {
     //= specs/rfc9293.txt#section-3.4.1
     //# A TCP implementation MUST use the above type of "clock" for clock-driven selection of
     //# initial sequence numbers (MUST-8)
@@ -50,14 +48,13 @@ pub fn initial_sequence_number(key: Key, tuple: &Tuple, now: Instant) -> Seq {
     //# ("localip, localport, remoteip, remoteport") and a secret key ("secretkey") (SHLD-1).
     //= specs/rfc9293.txt#section-3.4.1
     //# F() MUST NOT be computable from the outside (MUST-9)
-    Seq(siphash(key, &tuple.words()) as u32) + clock
+    Seq(key.secret_hash(tuple.words()) as u32) + clock
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Tuple, initial_sequence_number};
-    use crate::siphash::Key;
-    use base::Instant;
+    use base::{Instant, SipKey};
 
     const TUPLE: Tuple = Tuple {
         local: core::net::IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1)),
@@ -72,8 +69,9 @@ mod tests {
         //= type=test
         //# A TCP implementation MUST use the above type of "clock" for clock-driven selection of
         //# initial sequence numbers (MUST-8)
-        let at =
-            |micros| initial_sequence_number(Key([1, 2]), &TUPLE, Instant::from_micros(micros));
+        let at = |micros| {
+            initial_sequence_number(SipKey::new([1, 2]), &TUPLE, Instant::from_micros(micros))
+        };
         assert_eq!(at(4_000).distance(at(0)), 1_000);
         assert_eq!(at(7), at(4));
     }
@@ -89,7 +87,7 @@ mod tests {
         //= type=test
         //# F() MUST NOT be computable from the outside (MUST-9)
         let now = Instant::from_millis(5);
-        let first = initial_sequence_number(Key([1, 2]), &TUPLE, now);
+        let first = initial_sequence_number(SipKey::new([1, 2]), &TUPLE, now);
         let others = [
             Tuple { local: [10, 0, 0, 3].into(), ..TUPLE },
             Tuple { local_port: 81, ..TUPLE },
@@ -97,9 +95,9 @@ mod tests {
             Tuple { remote_port: 50_001, ..TUPLE },
         ];
         for other in others {
-            assert_ne!(initial_sequence_number(Key([1, 2]), &other, now), first);
+            assert_ne!(initial_sequence_number(SipKey::new([1, 2]), &other, now), first);
         }
-        assert_ne!(initial_sequence_number(Key([1, 3]), &TUPLE, now), first);
-        assert_ne!(initial_sequence_number(Key([0, 2]), &TUPLE, now), first);
+        assert_ne!(initial_sequence_number(SipKey::new([1, 3]), &TUPLE, now), first);
+        assert_ne!(initial_sequence_number(SipKey::new([0, 2]), &TUPLE, now), first);
     }
 }

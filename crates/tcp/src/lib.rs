@@ -1,6 +1,7 @@
 //! One TCP connection as a state machine without input or output of its own: RFC 9293 with window
 //! scale and timestamps (7323), SACK (2018, 6675), RACK-TLP (8985), CUBIC and NewReno (9438, 5681,
-//! 6582), retransmission timers (6298), an initial window of ten (6928), defences against blind
+//! 6582), HyStart++ (9406), proportional rate reduction (9937), retransmission timers (6298) whose
+//! needless expiries are undone (5682), an initial window of ten (6928), defences against blind
 //! attacks (5961), sequence numbers that cannot be guessed (6528), SYN cookies (4987), ECN (3168)
 //! and path MTU (1191, 8201, 4821).
 //!
@@ -54,7 +55,9 @@ mod keep_alive;
 mod listen;
 mod micros;
 mod options;
+mod path;
 mod predict;
+mod prr;
 mod rack;
 mod ranges;
 mod receive;
@@ -66,8 +69,8 @@ mod rtt;
 mod sack;
 mod segment;
 mod send;
-mod siphash;
 mod sleeping;
+mod spurious;
 mod text;
 mod time_wait;
 mod timer;
@@ -84,7 +87,6 @@ pub use listen::Listened;
 pub use record::{APPLICATION_STATE_MAX, Body, Flow, RECORD_LENGTH, Record};
 pub use reply::Reply;
 pub use segment::{Arrival, Dropped, Events, Outgoing, Payload, Received, Reset};
-pub use siphash::Key;
 pub use sleeping::{Sleeping, Waiting};
 pub use time_wait::{Late, TimeWait};
 pub use working::{Opening, State, Turn, Working};

@@ -6,7 +6,6 @@
 use base::Instant;
 use wire::tcp::{Flags, Repr};
 
-use crate::congestion::Acked;
 use crate::flight::Delivered;
 use crate::micros::Micros;
 use crate::segment::{Arrival, Received};
@@ -89,8 +88,8 @@ impl Working {
         self.update_window(turn, header);
         self.heed_congestion_echo(header);
         if limited {
-            let (bytes, smoothed) = (delivered.length(), self.rtt.smoothed().unwrap_or(0));
-            self.congestion.acknowledged(&Acked { bytes, now: turn.now, smoothed });
+            let rtt = at.since(delivered.sent);
+            self.congestion.acknowledged(&self.acked(turn, delivered.length(), Some(rtt)));
         }
         self.timers.reorder = Instant::NEVER;
         self.timers.retransmission = Instant::NEVER;

@@ -14,6 +14,8 @@ pub(crate) const DUP_THRESHOLD: u32 = 3;
 pub(crate) struct Rack {
     /// RACK.xmit_ts and RACK.end_seq: of what was sent last among all that was delivered.
     newest: Option<(Micros, Seq)>,
+    /// Whether that had been sent before.
+    newest_resent: bool,
     /// RACK.rtt, microseconds.
     rtt: u32,
     /// RACK.min_RTT, microseconds; `u32::MAX` before the first sample.
@@ -35,6 +37,7 @@ impl Rack {
     pub(crate) const fn new() -> Self {
         Self {
             newest: None,
+            newest_resent: false,
             rtt: 0,
             min_rtt: u32::MAX,
             highest: None,
@@ -74,6 +77,7 @@ impl Rack {
         self.highest = Some(self.highest.map_or(run.end, |highest| highest.max(run.end)));
         if self.newest.is_none_or(|newest| sent_after((run.sent, run.end), newest)) {
             self.newest = Some((run.sent, run.end));
+            self.newest_resent = run.retransmitted;
             self.rtt = rtt;
         }
     }
@@ -116,7 +120,9 @@ impl Rack {
         let allowance = self.rtt.saturating_add(self.reordering_window(eager, smoothed));
         let mut wait = None;
         let lost = flight.mark_lost(|run: &Run| {
-            if !sent_after(newest, (run.sent, run.end)) {
+            // Of what went out at one time, new data may have gone before what was sent again.
+            let together = run.sent == newest.0 && run.marks.retransmitted && !self.newest_resent;
+            if together || !sent_after(newest, (run.sent, run.end)) {
                 return false;
             }
             let age = now.since(run.sent);

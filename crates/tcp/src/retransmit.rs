@@ -28,6 +28,9 @@ pub(crate) enum Probe {
 impl Working {
     /// What was lost goes first.
     pub(crate) fn send_lost(&mut self, turn: &Turn<'_>) -> Option<Outgoing> {
+        if self.holds_back() {
+            return None;
+        }
         let (start, end) = self.flight.first_lost()?;
         let offset = start.distance(self.send.una) as u32;
         if self.send.window <= offset && !self.recovery.forced {
@@ -40,7 +43,7 @@ impl Working {
         let end = end.min(start + most);
         let length = end.distance(start) as u32;
         let pipe = self.pipe();
-        if pipe > 0 && pipe + length > self.congestion.window() && !self.recovery.forced {
+        if pipe > 0 && pipe + length > self.send_limit() && !self.recovery.forced {
             self.note_usage(true);
             return None;
         }
@@ -52,6 +55,7 @@ impl Working {
     fn resend(&mut self, turn: &Turn<'_>, start: Seq, end: Seq, options: Options) -> Outgoing {
         self.flight.resent(start, end, Micros::of(turn.now));
         self.send.last_sent = turn.now;
+        self.recovery.sent(end.distance(start) as u32);
         let fin = self.send.end.before(end);
         let payload = if fin { self.send.end } else { end };
         let length = payload.distance(start) as u32;

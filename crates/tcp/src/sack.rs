@@ -85,6 +85,8 @@ pub(crate) struct Delivery {
     pub(crate) echoes_earlier_copy: bool,
     /// The peer reported a duplicate.
     pub(crate) duplicate: bool,
+    /// Some of it was sent once only, and before the last timeout (RFC 5682).
+    pub(crate) original: bool,
 }
 
 impl Working {
@@ -95,7 +97,7 @@ impl Working {
         let clock = timestamp_clock(turn.now, turn.config.timestamp_offset);
         let echo = self.timestamps.and(header.options.timestamps).map(|stamps| stamps.echo);
         let rack = &mut self.rack;
-        let mut resent = false;
+        let (mut resent, point) = (false, self.recovery.point());
         let mut delivered = |run: Delivered| {
             delivery.bytes += run.length();
             // Where the timestamp clock stood when the run was sent last.
@@ -104,6 +106,7 @@ impl Working {
             delivery.echoes_earlier_copy |= run.retransmitted && earlier_copy;
             rack.delivered(&run, at, earlier_copy);
             resent |= run.retransmitted;
+            delivery.original |= !run.retransmitted && run.end.at_or_before(point);
             let rtt = at.since(run.sent);
             delivery.rtt = Some(delivery.rtt.map_or(rtt, |best| best.min(rtt)));
         };

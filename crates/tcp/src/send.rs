@@ -7,6 +7,7 @@ use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr};
 
 use crate::micros::{Micros, after_us};
+use crate::path::Due;
 use crate::retransmit::Probe;
 use crate::segment::Outgoing;
 use crate::sleeping::Sleeping;
@@ -48,6 +49,8 @@ pub(crate) struct SendSide {
     pub(crate) probe: Probe,
     /// SND.UP, while urgent data is unacknowledged.
     pub(crate) urgent: Option<Seq>,
+    /// SND.UNA when a soft ICMP error came last.
+    pub(crate) unreached: Option<Seq>,
     /// How much of the congestion window is used.
     pub(crate) usage: Usage,
     /// When data was sent last.
@@ -94,6 +97,7 @@ impl SendSide {
             probe_unanswered: false,
             probe: Probe::None,
             urgent: None,
+            unreached: None,
             usage: Usage::new(iss),
             last_sent: now,
             progress: now,
@@ -138,7 +142,7 @@ impl SendSide {
     }
 
     /// Bytes the peer's window still takes.
-    const fn usable_window(&self) -> u32 {
+    pub(crate) const fn usable_window(&self) -> u32 {
         //= specs/rfc9293.txt#section-3.8.6
         //# However, a sending TCP peer MUST be robust against window shrinking, which may cause the
         //# "usable window" (see Section 3.8.6.2.1) to become negative (MUST-34).
@@ -192,8 +196,18 @@ impl Working {
     /// Bytes that could be written now and would be sent at once.
     #[must_use]
     pub fn room(&self) -> u32 {
-        let congestion = self.congestion.window().saturating_sub(self.pipe());
+        let congestion = self.send_limit().saturating_sub(self.pipe());
         self.send.usable_window().min(congestion).saturating_sub(self.send.unsent())
+    }
+
+    /// The congestion window that holds now, bytes: smaller or larger than the usual one while losses
+    /// are repaired, two segments while a timeout is in doubt (RFC 5682 section 2.1 step 2b).
+    #[inline]
+    pub(crate) fn send_limit(&self) -> u32 {
+        if let Some(prr) = &self.recovery.prr {
+            return prr.window();
+        }
+        if self.holds_back() { 2 * u32::from(self.send.mss) } else { self.congestion.window() }
     }
 
     /// The next segment to be sent, if there is one. Call until there is none.
@@ -279,7 +293,12 @@ impl Working {
         }
         self.restart_after_idle(turn);
         let options = self.options(turn);
-        let length = self.new_length(turn, self.segment_room(&options))?;
+        let due = if self.path.is_due(turn.now) { self.path_probe(&options) } else { Due::NotNow };
+        let length = match due {
+            Due::Now(length) => length,
+            Due::Wait => return None,
+            Due::NotNow => self.new_length(turn, self.segment_room(&options))?,
+        };
         let start = self.send.nxt;
         let last = length == self.send.unsent();
         let fin = last && self.send.fin && (length < self.send.usable_window());
@@ -291,6 +310,10 @@ impl Working {
             self.send.progress = turn.now;
         }
         self.send.nxt = start + length + u32::from(fin);
+        self.recovery.sent(length);
+        if let Due::Now(_) = due {
+            self.path_probe_sent(start, self.send.nxt);
+        }
         self.flight.push(self.send.nxt, Micros::of(turn.now));
         self.send.last_sent = turn.now;
         self.receive.answered(turn.now, turn.config.ack_delay);
@@ -326,7 +349,7 @@ impl Working {
         if probing {
             return Some(length);
         }
-        if pipe > 0 && pipe + length > self.congestion.window() {
+        if pipe > 0 && pipe + length > self.send_limit() {
             self.note_usage(true);
             return None;
         }

@@ -11,6 +11,10 @@ use crate::segment::{Arrival, Outgoing};
 use crate::sleeping::Stamp;
 use crate::{Config, Turn, Working};
 
+/// A tick of the slowest timestamp clock there may be (RFC 7323 section 5.4), and what the time of
+/// its beginning is rounded by.
+const REOPEN_AFTER_MS: u64 = 1_000 + 68;
+
 /// A connection in TIME-WAIT.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeWait {
@@ -59,6 +63,18 @@ impl TimeWait {
         //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time
         //# 2xMSL (Maximum Segment Lifetime) (MUST-13).
         u128::from(self.since.age_ms(now)) >= config.time_wait.as_millis()
+    }
+
+    /// For this end to open a connection between the same two ends before two MSL have passed: its
+    /// initial sequence number is to be after the one given. `None` while that is not safe.
+    ///
+    /// With timestamps it is a second after the last segment, as RFC 6191 has it for the other end:
+    /// the new connection's timestamps are greater than all of the old one's, so the peer knows the
+    /// new SYN from an old one and drops old segments by PAWS, as this end does.
+    #[must_use]
+    pub fn reopen(&self, config: &Config, now: Instant) -> Option<Seq> {
+        let past = self.since.age_ms(now) >= REOPEN_AFTER_MS;
+        (past && self.timestamps && config.timestamps).then(|| self.send_next + 0x1_0000)
     }
 
     /// Takes one segment.

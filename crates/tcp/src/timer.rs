@@ -7,9 +7,11 @@ use core::time::Duration;
 
 use base::Instant;
 
+use crate::acknowledge::Acknowledged;
 use crate::micros::after_us;
 use crate::retransmit::Probe;
 use crate::segment::Events;
+use crate::spurious::Doubt;
 use crate::working::State;
 use crate::{Turn, Working};
 
@@ -96,7 +98,7 @@ impl Working {
             self.receive.ack_now = true;
         }
         if expired(&mut self.timers.reorder, now) {
-            self.detect_loss(now, false, false);
+            self.detect_loss(now, &Acknowledged::default());
         }
         if expired(&mut self.timers.tail_probe, now) {
             self.send.probe = Probe::Tail;
@@ -185,6 +187,9 @@ impl Working {
 
     /// A tail loss probe goes out: RFC 8985 section 7.3.
     pub(crate) fn note_tail_probe(&mut self, retransmission: bool) {
+        if retransmission {
+            self.path.forget_probe();
+        }
         if self.send.probe != Probe::Override {
             self.recovery.tail_probe = Some((self.send.nxt, retransmission));
         }
@@ -218,12 +223,14 @@ impl Working {
             self.send.probe = Probe::Window;
         } else {
             let in_flight = self.send.nxt.distance(self.send.una) as u32;
+            let doubtful = self.rtt.backoff() == 1 && !self.recovery.is_under_way();
+            self.doubt = doubtful.then(|| Doubt::new(self.congestion));
             self.flight.forget_reneged();
             self.flight.mark_lost(|_| true);
             self.congestion.timed_out(in_flight, self.rtt.backoff() == 1);
             self.recovery.timed_out(self.send.nxt);
             self.ecn.reduced = self.ecn.on;
-            self.suspect_black_hole();
+            self.suspect_black_hole(turn.now);
         }
         self.timers.tail_probe = Instant::NEVER;
         self.timers.reorder = Instant::NEVER;

@@ -9,6 +9,7 @@ use crate::congestion::Congestion;
 use crate::ecn::EcnState;
 use crate::flight::Flight;
 use crate::micros::after_us;
+use crate::path::Path;
 use crate::rack::Rack;
 use crate::ranges::Ranges;
 use crate::recovery::Recovery;
@@ -17,6 +18,7 @@ use crate::rtt::Rtt;
 use crate::sack::Reports;
 use crate::send::SendSide;
 use crate::sleeping::{Settled, Sleeping, Waiting};
+use crate::spurious::Doubt;
 use crate::timer::Timers;
 use crate::window::ReceiveSide;
 use crate::{ChallengeLimit, TimeWait};
@@ -71,7 +73,7 @@ pub struct Opening {
     pub ipv6: bool,
 }
 
-/// A connection at work. About 800 bytes; the pool that holds them is sized by how many connections
+/// A connection at work. About 1,080 bytes; the pool that holds them is sized by how many connections
 /// work at once, not by how many there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Working {
@@ -91,13 +93,16 @@ pub struct Working {
     pub(crate) rack: Rack,
     pub(crate) recovery: Recovery,
     pub(crate) congestion: Congestion,
+    /// A timeout that may have been for nothing.
+    pub(crate) doubt: Option<Doubt>,
+    pub(crate) path: Path,
     pub(crate) timers: Timers,
     pub(crate) reports: Reports,
     pub(crate) flight: Flight,
     pub(crate) held: Ranges,
 }
 
-const _: () = assert!(size_of::<Working>() <= 1024);
+const _: () = assert!(size_of::<Working>() <= 1100);
 
 /// TS.Recent and when it was set, RFC 7323 sections 4.3 and 5.5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,6 +136,8 @@ impl Working {
             rack: Rack::new(),
             recovery: Recovery::new(),
             congestion: Congestion::new(crate::Algorithm::NewReno, 0, false),
+            doubt: None,
+            path: Path::WIDE,
             timers: Timers::NONE,
             reports: Reports::NONE,
             flight: Flight::EMPTY,
@@ -152,6 +159,8 @@ impl Working {
         self.rack = Rack::new();
         self.recovery = Recovery::new();
         self.congestion = Congestion::new(turn.config.congestion, u32::from(mss), false);
+        self.doubt = None;
+        self.path = Path::WIDE;
         self.timers = Timers::NONE;
         self.reports = Reports::NONE;
         self.flight.restart(iss);
@@ -260,8 +269,8 @@ impl Working {
 
     /// The congestion window in bytes (RFC 5681).
     #[must_use]
-    pub const fn congestion_window(&self) -> u32 {
-        self.congestion.window()
+    pub fn congestion_window(&self) -> u32 {
+        self.send_limit()
     }
 
     /// Whether this end opened the connection.

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use base::{Instant, Prng, Seq};
-use tcp::{ChallengeLimit, Key, Listened, Reset, Tuple, Unreachable, initial_sequence_number};
+use base::{Instant, Prng, Seq, SipKey};
+use tcp::{ChallengeLimit, Listened, Reset, Tuple, Unreachable, initial_sequence_number};
 use wire::quoted::Quoted;
 
 use crate::connection::{Connection, Net};
@@ -67,7 +67,7 @@ pub(crate) struct World {
     pub(crate) epolls: BTreeMap<i32, Epoll>,
     next_connection: u32,
     next_port: u16,
-    sequence_key: Key,
+    sequence_key: SipKey,
 }
 
 /// Challenge ACKs a second; far above what a script provokes.
@@ -92,7 +92,7 @@ impl World {
             epolls: BTreeMap::new(),
             next_connection: 0,
             next_port: 40_000,
-            sequence_key: Key([0x6372_6f72_6521, 0x7061_636b_6574]),
+            sequence_key: SipKey::new([0x6372_6f72_6521, 0x7061_636b_6574]),
         }
     }
 
@@ -322,7 +322,7 @@ impl Connection {
         };
         let in_flight =
             self.working.una().at_or_before(sequence) && sequence.before(self.working.next());
-        let events = self.working.unreachable(sequence, error);
+        let events = self.working.unreachable(net.now, sequence, error);
         if in_flight {
             self.soft_error = number.or(self.soft_error);
         }

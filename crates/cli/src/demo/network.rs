@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::{Limits, SipKey};
 use stack::port::{Caps, MemPort};
-use stack::tcp::{self, Key};
+use stack::tcp;
 use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, Route, Secrets};
 
@@ -112,8 +112,8 @@ impl Network {
             tcp: tcp::Config::default(),
             secrets: Secrets {
                 flows: SipKey::new([secret(), secret()]),
-                sequence: Key([secret(), secret()]),
-                cookies: Key([secret(), secret()]),
+                sequence: SipKey::new([secret(), secret()]),
+                cookies: SipKey::new([secret(), secret()]),
             },
         }
     }

@@ -58,8 +58,8 @@ pub fn cost(connections: u32) -> Result<Cost, String> {
         tcp: tcp::Config::default(),
         secrets: Secrets {
             flows: SipKey::new([1, 2]),
-            sequence: tcp::Key([3, 4]),
-            cookies: tcp::Key([5, 6]),
+            sequence: SipKey::new([3, 4]),
+            cookies: SipKey::new([5, 6]),
         },
     };
     let engine = Native::new(here, &config, Arc::new(Counters::default()), Instant::ZERO)

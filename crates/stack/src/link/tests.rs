@@ -57,8 +57,8 @@ impl Bench {
             tcp: tcp::Config::default(),
             secrets: Secrets {
                 flows: SipKey::new([1, 2]),
-                sequence: tcp::Key([3, 4]),
-                cookies: tcp::Key([5, 6]),
+                sequence: SipKey::new([3, 4]),
+                cookies: SipKey::new([5, 6]),
             },
         };
         let (port, wire) = MemPort::pair(1 << 16, caps).unwrap();

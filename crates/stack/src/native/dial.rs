@@ -5,8 +5,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use app::{Dial, DialError, Handler, Remote};
+use base::Seq;
 use port::Port;
-use tcp::{Flow, Opening, Tuple, initial_sequence_number};
+use tcp::{Body, Flow, Opening, Tuple, initial_sequence_number};
 
 use super::{Core, tcp_turn};
 
@@ -42,15 +43,16 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let local = self.link.addresses.index(ends.local).ok_or(DialError::LocalAddress)?;
         let flow = Flow::new(ends.remote, ends.remote_port, local, ends.local_port);
         let hash = self.flows.hash(&flow);
-        if self.flows.find(hash, &flow).is_some() {
-            return Err(DialError::InUse);
-        }
+        let after = match self.flows.find(hash, &flow) {
+            None => None,
+            Some(slot) => Some(self.reopen(slot).ok_or(DialError::InUse)?),
+        };
         let block = self.begin(flow, hash).ok_or(DialError::Full)?;
         let slot = self.blocks[block].slot;
         if let Some(record) = self.flows.get_mut(slot) {
             record.conn = dial.conn;
         }
-        let iss = initial_sequence_number(self.settings.sequence_key, &ends, self.now);
+        let iss = self.sequence_number(&ends, after);
         let mss = self.link.mss(ends.remote);
         let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
         let working = &mut self.blocks[block];
@@ -61,6 +63,22 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.output(block);
         self.arm(block);
         Ok(())
+    }
+
+    /// Ends a TIME-WAIT for a new connection between the same ends, if that is safe already (RFC
+    /// 6191); gives the number that those of the new one must be after.
+    fn reopen(&mut self, slot: u32) -> Option<Seq> {
+        let Body::TimeWait(time_wait) = self.flows.get(slot)?.body else { return None };
+        let after = time_wait.reopen(&self.settings.tcp, self.now)?;
+        self.forget(slot);
+        Some(after)
+    }
+
+    /// The initial sequence number of a connection between these ends, after one of an earlier
+    /// connection's.
+    pub(super) fn sequence_number(&self, ends: &Tuple, after: Option<Seq>) -> Seq {
+        let iss = initial_sequence_number(self.settings.sequence_key, ends, self.now);
+        after.map_or(iss, |after| iss.max(after + 1))
     }
 
     /// Both ends of a connection to `remote`; the near one is chosen as far as it is not given.
@@ -90,11 +108,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return Ok(ends(address(candidates.start), port));
         }
         let (flows, listeners) = (&self.flows, &self.listeners);
+        let (config, now) = (&self.settings.tcp, self.now);
+        // What only waits out its TIME-WAIT makes way as soon as that is safe.
+        let makes_way = |slot| match flows.get(slot).map(|record| &record.body) {
+            Some(Body::TimeWait(time_wait)) => time_wait.reopen(config, now).is_some(),
+            _ => false,
+        };
         let is_free = |number, port| {
             let local = addresses.index(address(number)).unwrap_or_default();
             let flow = Flow::new(remote.ip(), remote.port(), local, port);
             !listeners.iter().any(|listener| listener.port == port)
-                && flows.find(flows.hash(&flow), &flow).is_none()
+                && flows.find(flows.hash(&flow), &flow).is_none_or(makes_way)
         };
         let (number, port) =
             self.ports.choose(remote, candidates, is_free).ok_or(DialError::NoLocalPort)?;

@@ -268,7 +268,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// An ICMP error about a packet of ours.
-    fn complaint<H: Handler<Conn = C>>(&mut self, app: &mut H, complaint: &Complaint) {
+    pub(super) fn complaint<H: Handler<Conn = C>>(&mut self, app: &mut H, complaint: &Complaint) {
         let about = &complaint.about;
         if about.protocol != wire::protocol::TCP {
             return;
@@ -290,7 +290,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Trouble::Unreachable { hard: true } => Unreachable::Hard,
             Trouble::Unreachable { hard: false } => Unreachable::Soft,
         };
-        let events = self.blocks[block].tcp.unreachable(Seq(about.sequence), error);
+        let events = self.blocks[block].tcp.unreachable(self.now, Seq(about.sequence), error);
         if events.any(Events::OVER) {
             return self.unmade(app, block, DialError::Unreachable);
         }

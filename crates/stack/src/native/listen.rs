@@ -6,10 +6,7 @@ use core::net::IpAddr;
 use app::{Handler, Role};
 use base::Seq;
 use port::Port;
-use tcp::{
-    Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple,
-    initial_sequence_number,
-};
+use tcp::{Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple};
 
 use super::input::arrival;
 use super::{Core, tcp_turn};
@@ -70,12 +67,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(block) = self.begin(segment.flow, hash) else {
             return self.drops.count(Reason::NoWorkingBlock);
         };
-        let mut iss = initial_sequence_number(self.settings.sequence_key, &ends, self.now);
-        if let Some(after) = after
-            && iss.at_or_before(after)
-        {
-            iss = after + 1;
-        }
+        let iss = self.sequence_number(&ends, after);
         let working = &mut self.blocks[block];
         let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
         working.tcp.accept(&tcp_turn!(self), &arrived, &opening);

@@ -25,7 +25,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use app::{Counters, Engine, Handler, Seen};
-use base::{ConnId, Instant, Prng};
+use base::{ConnId, Instant, Prng, SipKey};
 use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
 use port::Port;
 use tcp::{ChallengeLimit, Cookies, Reset, Tuple};
@@ -101,7 +101,7 @@ struct Settings {
     connections: u32,
     held_bytes: usize,
     evict_idle: bool,
-    sequence_key: tcp::Key,
+    sequence_key: SipKey,
     /// Buffers that must be free for payload to be taken: for what the handler answers, and for
     /// all of a segment in case that it consumes nothing.
     buffers_for_payload: u32,

@@ -93,7 +93,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// A connection is over, as TCP says: tells the handler, and gives everything back.
     pub(super) fn over<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, events: Events) {
         if self.is_being_opened(block) {
-            return self.unmade(app, block, dial_error_of(events));
+            let unreachable = self.blocks[block].tcp.is_unreachable();
+            return self.unmade(app, block, dial_error_of(events, unreachable));
         }
         let gone = events.any(Events::RESET) || events.any(Events::TIMED_OUT);
         self.ended(app, block, if gone { End::Reset } else { End::Closed });
@@ -412,10 +413,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 }
 
-/// Why a connection was not made, as TCP says.
-fn dial_error_of(events: Events) -> DialError {
+/// Why a connection was not made, as TCP says. That the network answered that there is no way there
+/// does not end the attempt (RFC 1122 section 4.2.3.9), and is told when time has.
+fn dial_error_of(events: Events, unreachable: bool) -> DialError {
     if events.any(Events::REFUSED) {
         DialError::Refused
+    } else if events.any(Events::TIMED_OUT) && unreachable {
+        DialError::Unreachable
     } else if events.any(Events::TIMED_OUT) {
         DialError::TimedOut
     } else {

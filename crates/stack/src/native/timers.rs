@@ -36,7 +36,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let working = &mut self.blocks[block];
         let due = working.timer.is_some_and(|timer| timer <= self.now);
         if due && !working.facts.established {
-            return self.give_up(app, block, DialError::TimedOut);
+            let unreachable = working.tcp.is_unreachable();
+            let why = if unreachable { DialError::Unreachable } else { DialError::TimedOut };
+            return self.give_up(app, block, why);
         }
         if due && working.facts.opened && !working.facts.closing {
             working.timer = None;

@@ -18,13 +18,22 @@ const MS_CUBED_PER_S_CUBED: i128 = 1_000_000_000;
 pub(super) struct Cubic {
     /// W_max, bytes; 0 before the first congestion event.
     w_max: u32,
-    /// Start of the current congestion avoidance stage, in milliseconds, and K, in milliseconds.
-    epoch: Option<(u64, u32)>,
+    epoch: Option<Epoch>,
     /// W_est, bytes, and what was acknowledged towards its next byte.
     w_est: u32,
     counted: u32,
-    /// Bytes acknowledged towards the next byte of the window.
-    pending: u64,
+    /// Bytes acknowledged towards the next byte of the window, times what is to be gained; less than a
+    /// window.
+    pending: u32,
+}
+
+/// A congestion avoidance stage.
+#[derive(Clone, Copy, Debug)]
+struct Epoch {
+    /// When it began, in milliseconds, modulo 2^32.
+    start: u32,
+    /// K, in milliseconds.
+    k: u32,
 }
 
 impl Cubic {
@@ -47,10 +56,10 @@ impl Cubic {
 
     /// The window after `bytes` were acknowledged in congestion avoidance.
     pub(super) fn grow(&mut self, window: u32, mss: u32, bytes: u32, acked: &Acked) -> u32 {
-        let (start, k) = self.epoch_at(window, mss, acked.now);
+        let Epoch { start, k } = self.epoch_at(window, mss, acked.now);
         self.grow_estimate(window, mss, bytes);
         // Section 4.2: the target is where the curve will be one round trip from now.
-        let elapsed = acked.now.as_millis().saturating_sub(start);
+        let elapsed = u64::from((acked.now.as_millis() as u32).wrapping_sub(start));
         let ahead = elapsed + u64::from(acked.smoothed / 1_000);
         if self.curve(elapsed, k, mss) < u64::from(self.w_est) {
             // Section 4.3: Reno would be faster.
@@ -59,14 +68,14 @@ impl Cubic {
         let ceiling = u64::from(window) + u64::from(window) / 2;
         let target = self.curve(ahead, k, mss).clamp(u64::from(window), ceiling);
         // Sections 4.4 and 4.5: (target − cwnd) / cwnd for each segment acknowledged.
-        self.pending += (target - u64::from(window)) * u64::from(bytes);
-        let step = self.pending / u64::from(window.max(1));
-        self.pending %= u64::from(window.max(1));
+        let pending = u64::from(self.pending) + (target - u64::from(window)) * u64::from(bytes);
+        let step = pending / u64::from(window.max(1));
+        self.pending = (pending % u64::from(window.max(1))) as u32;
         window.saturating_add(u32::try_from(step).unwrap_or(u32::MAX))
     }
 
     /// The current stage, started now if none is.
-    fn epoch_at(&mut self, window: u32, mss: u32, now: Instant) -> (u64, u32) {
+    fn epoch_at(&mut self, window: u32, mss: u32, now: Instant) -> Epoch {
         if let Some(epoch) = self.epoch {
             return epoch;
         }
@@ -76,7 +85,7 @@ impl Cubic {
         let k = cube_root((distance / (C.0 * i128::from(mss.max(1)))) as u64);
         self.w_est = window;
         (self.counted, self.pending) = (0, 0);
-        *self.epoch.insert((now.as_millis(), k))
+        *self.epoch.insert(Epoch { start: now.as_millis() as u32, k })
     }
 
     /// W_cubic, bytes, `elapsed` milliseconds into the stage (section 4.2, figure 1).

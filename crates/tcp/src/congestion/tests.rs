@@ -2,12 +2,21 @@
 
 use super::{Acked, Congestion, initial_window};
 use crate::config::Algorithm;
-use base::Instant;
+use std::vec::Vec;
+
+use base::{Instant, Seq};
 
 const MSS: u32 = 1_000;
 
 fn acked(bytes: u32, ms: u64) -> Acked {
-    Acked { bytes, now: Instant::from_millis(ms), smoothed: 100_000 }
+    Acked {
+        bytes,
+        now: Instant::from_millis(ms),
+        smoothed: 100_000,
+        rtt: 100_000,
+        una: Seq(0),
+        next: Seq(1),
+    }
 }
 
 #[test]
@@ -71,7 +80,7 @@ fn cubic_is_no_slower_than_reno_on_short_round_trips() {
         for round in 0..200 {
             let window = congestion.window();
             let at = Instant::from_millis(round);
-            congestion.acknowledged(&Acked { bytes: window, now: at, smoothed: 1_000 });
+            congestion.acknowledged(&Acked { now: at, smoothed: 1_000, ..acked(window, 0) });
         }
     }
     assert!(cubic.window() >= reno.window() * 9 / 10, "{cubic:?} {reno:?}");
@@ -131,7 +140,7 @@ fn cubic_follows_its_curve_and_not_reno_on_a_long_path() {
     for ms in (10..=9_000_u64).step_by(10) {
         let hundredth = congestion.window() / 100;
         let now = Instant::from_millis(ms);
-        congestion.acknowledged(&Acked { bytes: hundredth, now, smoothed: 1_000_000 });
+        congestion.acknowledged(&Acked { now, smoothed: 1_000_000, ..acked(hundredth, 0) });
         if ms % 1_000 == 0 && ms > 1_000 {
             let from_k = ms as f64 / 1_000.0 - 4.217;
             let curve = 100_000.0 + 0.4 * from_k.powi(3) * 1_000.0;
@@ -151,4 +160,52 @@ fn cubic_grows_by_half_a_window_a_round_trip_at_most() {
     congestion.acknowledged(&acked(70 * MSS, 60_000));
     let window = congestion.window();
     assert!((104 * MSS..=106 * MSS).contains(&window), "{window}");
+}
+
+/// Rounds of slow start with ten acknowledgments each, whose round trips take so many milliseconds;
+/// gives the window after each.
+fn slow_start(congestion: &mut Congestion, round_trips_ms: &[u32]) -> Vec<u32> {
+    let mut next = Seq(1);
+    let round = |&ms: &u32| {
+        let (una, window) = (next, congestion.window());
+        next += window;
+        for part in 1..=10 {
+            let una = una + window / 10 * part;
+            let rtt = ms * 1_000;
+            congestion.acknowledged(&Acked { rtt, una, next, ..acked(window / 10, 0) });
+        }
+        congestion.window()
+    };
+    round_trips_ms.iter().map(round).collect()
+}
+
+/// RFC 9406: a quarter of the pace once a round takes an eighth longer, and an end after five such.
+#[test]
+fn slow_start_ends_when_round_trips_become_longer() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    let windows = slow_start(&mut congestion, &[40, 40, 50, 55, 60, 65, 70, 75, 80]);
+    assert_eq!(windows[1], 40 * MSS);
+    let pace = |round: usize| f64::from(windows[round]) / f64::from(windows[round - 1]);
+    assert!((1.2..1.9).contains(&pace(2)), "{windows:?}");
+    assert!((1.2..1.3).contains(&pace(3)), "{windows:?}");
+    assert!(!congestion.in_slow_start(), "{windows:?}");
+    assert!(congestion.reduced_threshold().is_some());
+}
+
+#[test]
+fn a_longer_round_trip_that_passes_does_not_end_slow_start() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    let windows = slow_start(&mut congestion, &[40, 40, 50, 40, 40, 40]);
+    assert!(congestion.in_slow_start());
+    assert!(windows[5] >= windows[4] * 19 / 10, "{windows:?}");
+}
+
+/// A millisecond more or less is not a queue, and NewReno's slow start is RFC 5681's.
+#[test]
+fn slow_start_is_not_ended_by_little() {
+    let mut cubic = Congestion::new(Algorithm::Cubic, MSS, false);
+    slow_start(&mut cubic, &[10, 11, 12, 13, 13, 13, 13, 13]);
+    let mut reno = Congestion::new(Algorithm::NewReno, MSS, false);
+    slow_start(&mut reno, &[40, 80, 160, 160, 160, 160, 160, 160]);
+    assert!(cubic.in_slow_start() && reno.in_slow_start());
 }

@@ -169,7 +169,7 @@ impl Victim {
                     1 => Unreachable::Hard,
                     _ => Unreachable::TooBig { mss: *mss },
                 };
-                events = self.working.unreachable(sequence, error);
+                events = self.working.unreachable(self.now, sequence, error);
             }
             _ => {}
         }

@@ -1,16 +1,14 @@
 //! RFC 4987 section 3.6: a handshake that costs nothing before its last segment.
 
-use base::{Instant, Prng};
-use tcp::{
-    Answered, Arrival, ChallengeLimit, Config, Cookies, Key, Sleeping, Tuple, Turn, Working,
-};
+use base::{Instant, Prng, SipKey};
+use tcp::{Answered, Arrival, ChallengeLimit, Config, Cookies, Sleeping, Tuple, Turn, Working};
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Repr, Timestamps};
 
 use crate::script::ms;
 use crate::segment::{PEER_ISS, Segment, data, syn};
 
-const KEY: Key = Key([1, 2]);
+const KEY: SipKey = SipKey::new([1, 2]);
 
 fn tuple() -> Tuple {
     Tuple {
@@ -126,7 +124,7 @@ fn a_cookie_is_good_for_its_own_connection_only() {
     assert!(take_with(&cookies, &reply, START, &other).is_none());
     let other = Tuple { remote: [10, 0, 0, 3].into(), ..tuple() };
     assert!(take_with(&cookies, &reply, START, &other).is_none());
-    let other_key = Cookies::new(Key([1, 3]));
+    let other_key = Cookies::new(SipKey::new([1, 3]));
     assert!(take_with(&other_key, &reply, START, &tuple()).is_none());
     let mut guessed = reply;
     for bit in 0..32 {

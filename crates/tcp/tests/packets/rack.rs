@@ -164,6 +164,9 @@ fn two_blocks_that_lie_apart_report_no_duplicate() {
     script.inject(ack(1, 1).win(60_000).sack(&[(3_001, 4_001), (1_001, 2_001)]));
     // With a duplicate reported the reordering window would be twice as wide.
     script.expect_after(Duration::from_micros(2_500), data(1, 1_000, 1));
+    script.expect_nothing();
+    // Of two that are lost the second waits until something is delivered (RFC 9937).
+    script.inject(ack(1, 2_001).win(60_000).sack(&[(3_001, 4_001)]));
     script.expect(data(2_001, 1_000, 1));
 }
 
@@ -194,4 +197,24 @@ fn an_original_that_arrives_just_after_its_copy_was_sent_proves_no_loss() {
     // Section 6.2 step 2: one millisecond is no round trip, so what was sent with it is not late.
     script.inject(ack(1, 4_001).win(60_000));
     script.expect_nothing();
+}
+
+/// What was sent again was once taken for lost again when new data arrived that had gone out in the
+/// same moment before it.
+#[test]
+fn new_data_sent_in_the_same_moment_proves_nothing_of_a_retransmission() {
+    let mut script = Script::established();
+    script.write(20_000);
+    assert_eq!(script.take_all(), 10);
+    script.wait(ms(10));
+    // Two let new data out, the third brings the first segment back.
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 3_001)]));
+    assert_eq!(script.take_all(), 2);
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 4_001)]));
+    script.expect(data(1, 1_000, 1));
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 11_001)]));
+    assert!(script.take_sent().iter().all(|sent| sent.span().0 > 1_000));
 }

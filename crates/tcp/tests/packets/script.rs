@@ -259,7 +259,7 @@ impl Script {
     }
 
     pub fn unreachable(&mut self, sequence: u32, error: Unreachable) {
-        let events = self.working.unreachable(OUR_ISS + sequence, error);
+        let events = self.working.unreachable(self.now, OUR_ISS + sequence, error);
         self.add_events(events);
         self.transmit();
     }
@@ -370,6 +370,11 @@ impl Script {
     /// Takes the next segment without looking at it.
     pub fn take_one(&mut self) -> Sent {
         self.sent.pop_front().expect("something was sent").1
+    }
+
+    /// Takes all segments that were sent.
+    pub fn take_sent(&mut self) -> Vec<Sent> {
+        self.sent.drain(..).map(|(_, sent)| sent).collect()
     }
 
     /// How many segments wait to be expected; takes them all.

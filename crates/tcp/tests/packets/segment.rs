@@ -193,6 +193,11 @@ fn matches<T: PartialEq>(wanted: &Option<T>, got: &Option<T>) -> bool {
 pub struct Sent(Segment);
 
 impl Sent {
+    /// The number of its first byte, and the one after its last.
+    pub fn span(&self) -> (u32, u32) {
+        (self.0.sequence, self.0.sequence + self.0.length)
+    }
+
     pub fn new(outgoing: &tcp::Outgoing) -> Self {
         let header = &outgoing.header;
         let options = &header.options;

@@ -9,7 +9,7 @@ use app::{Counters, Cx, Dial, DialError, End, Engine, Handler, Step};
 use base::{ConnId, Limits, SipKey};
 use http::{Http, LiveSettings, Response, Settings, service_fn};
 use stack::port::{Caps, MemPort};
-use stack::tcp::{self, Key};
+use stack::tcp;
 use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, Native, Route, Secrets};
 
@@ -198,8 +198,8 @@ fn common(connections: u32) -> Config {
         // Nobody else is on this wire, so there is nobody to keep secrets from.
         secrets: Secrets {
             flows: SipKey::new([1, 2]),
-            sequence: Key([3, 4]),
-            cookies: Key([5, 6]),
+            sequence: SipKey::new([3, 4]),
+            cookies: SipKey::new([5, 6]),
         },
     }
 }

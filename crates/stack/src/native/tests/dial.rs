@@ -9,9 +9,11 @@ use std::vec::Vec;
 use app::{Dial, DialError, End, Engine, Handler, Remote};
 use base::Instant;
 use port::Faults;
+use wire::quoted::Quoted;
 
 use super::pair::{CLIENT, Client, Pair, SERVER, SERVER_PORT};
 use super::{Echo, Script};
+use crate::link::{Complaint, Trouble};
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const TO: SocketAddr = SocketAddr::new(SERVER, SERVER_PORT);
@@ -129,6 +131,52 @@ fn without_an_answer_in_time_a_connection_is_given_up() {
     pair.run(Duration::from_millis(200));
     assert_eq!(pair.client.unmade(client), Some(DialError::TimedOut));
     assert_eq!(pair.connections(), (0, 0));
+    pair.check_nothing_leaked();
+}
+
+/// That there is no way there once came to nothing but "timed out".
+#[test]
+fn a_soft_error_is_told_when_the_time_is_over() {
+    let mut pair = Pair::with(Script::default(), lost(), |_| {});
+    let client = pair.connect(1);
+    pair.client.hurry(Duration::from_millis(1_500));
+    pair.run(Duration::from_millis(100));
+    let about = Quoted {
+        source: CLIENT,
+        destination: SERVER,
+        protocol: wire::protocol::TCP,
+        source_port: 1,
+        destination_port: SERVER_PORT,
+        sequence: pair.near.core.blocks[0].tcp.una().0,
+    };
+    let complaint = Complaint { about, what: Trouble::Unreachable { hard: false } };
+    pair.near.core.complaint(&mut pair.client, &complaint);
+    assert_eq!(pair.client.unmade(client), None, "it may pass");
+    pair.run(Duration::from_millis(1_500));
+    assert_eq!(pair.client.unmade(client), Some(DialError::Unreachable));
+    pair.check_nothing_leaked();
+}
+
+/// RFC 6191: with timestamps a second is enough.
+#[test]
+fn ends_in_time_wait_are_used_again_as_soon_as_that_is_safe() {
+    let mut pair = Pair::new(Echo);
+    let from = SocketAddr::new(CLIENT, 5_000);
+    let first = pair.client.open(from, TO);
+    pair.run(Duration::from_millis(200));
+    let id = pair.client.close(first);
+    pair.near.wake(pair.now, id, &mut pair.client);
+    pair.run(Duration::from_millis(200));
+    assert_eq!((pair.client.end_of(first), pair.time_waits()), (Some(End::Closed), (1, 0)));
+    let early = pair.client.open(from, TO);
+    pair.run(Duration::from_millis(200));
+    assert_eq!(pair.client.unmade(early), Some(DialError::InUse));
+    pair.run(Duration::from_secs(1));
+    let again = pair.client.open(from, TO);
+    pair.client.send(again, b"hello".to_vec());
+    pair.run(Duration::from_millis(200));
+    assert_eq!(pair.client.received(again), b"hello");
+    assert_eq!(pair.time_waits(), (0, 0));
     pair.check_nothing_leaked();
 }
 

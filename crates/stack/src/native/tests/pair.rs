@@ -44,6 +44,8 @@ struct Talk {
     id: Option<ConnId>,
     end: Option<End>,
     unmade: Option<DialError>,
+    /// Closes once everything has been sent.
+    closes: bool,
 }
 
 impl Client {
@@ -74,6 +76,12 @@ impl Client {
         self.talks[number as usize].to_send.extend(bytes);
     }
 
+    /// Has a connection closed when it is next woken and has sent everything.
+    pub fn close(&mut self, number: Number) -> ConnId {
+        self.talks[number as usize].closes = true;
+        self.id(number)
+    }
+
     pub fn received(&self, number: Number) -> &[u8] {
         &self.talks[number as usize].received
     }
@@ -95,7 +103,11 @@ impl Client {
         assert_eq!((cx.origin.role, talk.id), (Role::Opened, Some(cx.id)));
         let count = cx.out.put_some(&talk.to_send);
         talk.to_send.drain(..count);
-        if talk.to_send.is_empty() { Step::idle(consumed) } else { Step::write(consumed) }
+        match (talk.to_send.is_empty(), talk.closes) {
+            (true, true) => Step::close(),
+            (true, false) => Step::idle(consumed),
+            (false, _) => Step::write(consumed),
+        }
     }
 }
 
@@ -164,8 +176,8 @@ pub fn config(own: IpAddr, number: u8) -> Config {
         tcp: tcp::Config::default(),
         secrets: Secrets {
             flows: SipKey::new([1, u64::from(number)]),
-            sequence: tcp::Key([2, u64::from(number)]),
-            cookies: tcp::Key([3, u64::from(number)]),
+            sequence: SipKey::new([2, u64::from(number)]),
+            cookies: SipKey::new([3, u64::from(number)]),
         },
     }
 }
