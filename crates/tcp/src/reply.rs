@@ -13,11 +13,11 @@ use core::time::Duration;
 
 use base::{Instant, Seq};
 use wire::protocol::Ecn;
-use wire::tcp::{Flags, Options, Repr, Timestamps};
+use wire::tcp::{Flags, Options, Plain, Repr, Timestamps};
 
 use crate::config::Config;
 use crate::micros::{Micros, timestamp_clock};
-use crate::segment::{Arrival, Outgoing, Payload};
+use crate::segment::{Arrival, Outgoing, Payload, PlainArrival};
 use crate::sleeping::Sleeping;
 use crate::timer::WORST_DELAYED_ACK_US;
 use crate::window::ReceiveSide;
@@ -45,12 +45,11 @@ impl Sleeping {
     /// [`Working::receive`].
     #[must_use]
     #[inline]
-    pub fn is_question(&self, config: &Config, arrival: &Arrival<'_>) -> bool {
-        let header = arrival.header;
+    pub fn is_question(&self, config: &Config, arrival: &PlainArrival) -> bool {
+        let header = &arrival.header;
         let settled = self.settled();
         let scaled = settled.send_shift.is_some();
-        is_plain(header)
-            && header.sequence == self.receive_next
+        header.sequence == self.receive_next
             && header.acknowledgment == self.send_next
             && header.window > 0
             && is_newest(settled.timestamps.then_some(self.recent_timestamp), header)
@@ -64,11 +63,11 @@ impl Sleeping {
     /// once. `mss` as in [`Opening`](crate::Opening).
     #[must_use]
     #[inline]
-    pub fn answer_most(&self, question: &Repr, mss: u16) -> usize {
+    pub fn answer_most(&self, question: &PlainArrival, mss: u16) -> usize {
         let settled = self.settled();
         let options = if settled.timestamps { Options::TIMESTAMPS_LENGTH } else { 0 };
         let room = usize::from(settled.mss.min(mss)).saturating_sub(options);
-        let window = u64::from(question.window) << settled.send_shift.unwrap_or(0);
+        let window = u64::from(question.header.window) << settled.send_shift.unwrap_or(0);
         room.min(usize::try_from(window).unwrap_or(room))
     }
 
@@ -79,42 +78,53 @@ impl Sleeping {
     pub fn answer(
         &self,
         turn: &Turn<'_>,
-        question: &Arrival<'_>,
+        question: &PlainArrival,
         answer: u16,
         mss: u16,
-    ) -> (Reply, Outgoing) {
+    ) -> (Reply, ReplySegment) {
         let settled = self.settled();
-        let header = question.header;
-        let recent = header.options.timestamps.filter(|_| settled.timestamps);
+        let recent = question.header.timestamps.filter(|_| settled.timestamps);
         let reply = Reply {
             asleep: *self,
             recent: recent.map_or(self.recent_timestamp, |stamps| stamps.value),
             sent: Micros::of(turn.now),
             // Not above 0xffff, or it was no question.
             lengths: (question.length as u16, answer),
-            window: header.window,
+            window: question.header.window,
         };
         let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
-        let options = Options {
-            timestamps: recent.map(|stamps| Timestamps { value, echo: stamps.value }),
-            ..Options::default()
-        };
         // The answer acknowledges the question, all of which the application took.
         let mut receive = ReceiveSide::new(mss);
         receive.wake(self.receive_next, turn.config, settled.send_shift.is_some());
         receive.advance(question.length);
         receive.consume(question.length, turn.config);
-        let header = Repr {
+        let header = Plain {
             sequence: self.send_next,
             acknowledgment: receive.nxt,
-            // RFC 9293 section 3.9.1.2 (MUST-61): nothing more is queued.
-            flags: Flags::ACK | Flags::PSH,
             window: receive.acknowledged(turn.config),
-            options,
-            ..Repr::default()
+            timestamps: recent.map(|stamps| Timestamps { value, echo: stamps.value }),
         };
         let ecn = if settled.ecn { Ecn::Capable0 } else { Ecn::NotCapable };
-        (reply, Outgoing { header, length: u32::from(answer), retransmission: false, ecn })
+        (reply, ReplySegment { header, ecn })
+    }
+}
+
+/// The segment that carries an answer. PSH is set: nothing more is queued (RFC 9293 section 3.9.1.2,
+/// MUST-61).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplySegment {
+    /// Its header.
+    pub header: Plain,
+    /// The codepoint for the IP packet.
+    pub ecn: Ecn,
+}
+
+impl ReplySegment {
+    /// The same as any other segment, with so many bytes of payload.
+    #[must_use]
+    pub fn outgoing(&self, length: u32) -> Outgoing {
+        let header = Repr { flags: Flags::ACK | Flags::PSH, ..Repr::from(self.header) };
+        Outgoing { header, length, retransmission: false, ecn: self.ecn }
     }
 }
 
@@ -130,11 +140,10 @@ impl Reply {
     /// is something else.
     #[must_use]
     #[inline]
-    pub fn acknowledged(&self, arrival: &Arrival<'_>, now: Instant) -> Option<Sleeping> {
-        let header = arrival.header;
+    pub fn acknowledged(&self, arrival: &PlainArrival, now: Instant) -> Option<Sleeping> {
+        let header = &arrival.header;
         let mut settled = self.asleep.settled();
-        let expected = is_plain(header)
-            && header.sequence == self.receive_next()
+        let expected = header.sequence == self.receive_next()
             && header.acknowledgment == self.send_next()
             && is_newest(settled.timestamps.then_some(self.recent), header);
         if !expected {
@@ -142,7 +151,7 @@ impl Reply {
         }
         // RFC 6298 section 2.2: the first sample since it woke. Never nothing: 0 is for unknown.
         settled.srtt = Micros::of(now).since(self.sent).max(1);
-        let stamps = header.options.timestamps.filter(|_| settled.timestamps);
+        let stamps = header.timestamps.filter(|_| settled.timestamps);
         let numbers = [header.acknowledgment, header.sequence];
         let recent = stamps.map_or(self.recent, |stamps| stamps.value);
         let mut sleeping = Sleeping::new(settled, numbers, header.window, recent, now);
@@ -189,14 +198,12 @@ impl Working {
         };
         self.wake(&then, &reply.asleep, mss);
         let timestamps = self.timestamps.map(|_| Timestamps { value: reply.recent, echo: 0 });
-        let header = Repr {
+        let header = Repr::from(Plain {
             sequence: reply.asleep.receive_next,
             acknowledgment: reply.asleep.send_next,
-            flags: Flags::ACK,
             window: reply.window,
-            options: Options { timestamps, ..Options::default() },
-            ..Repr::default()
-        };
+            timestamps,
+        });
         let (question, answer) = (u32::from(reply.lengths.0), u32::from(reply.lengths.1));
         let ecn = Ecn::NotCapable;
         let arrival = Arrival { header: &header, length: question, ecn, can_hold: true };
@@ -209,16 +216,10 @@ impl Working {
     }
 }
 
-/// Whether nothing but text and an acknowledgment is in a segment.
-#[inline]
-fn is_plain(header: &Repr) -> bool {
-    header.flags.without(Flags::PSH) == Flags::ACK && header.options.sack.is_empty()
-}
-
 /// Whether timestamps, if they were agreed on, show that it is no old segment (RFC 7323 section 5.3).
 #[inline]
-fn is_newest(recent: Option<u32>, header: &Repr) -> bool {
-    match (recent, header.options.timestamps) {
+fn is_newest(recent: Option<u32>, header: &Plain) -> bool {
+    match (recent, header.timestamps) {
         (None, _) => true,
         (Some(recent), Some(stamps)) => stamps.value.wrapping_sub(recent) as i32 >= 0,
         (Some(_), None) => false,

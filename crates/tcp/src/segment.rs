@@ -3,7 +3,7 @@
 
 use base::Seq;
 use wire::protocol::Ecn;
-use wire::tcp::{Flags, Options, Repr};
+use wire::tcp::{Flags, Options, Plain, Repr};
 
 /// A segment that arrived.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,26 @@ impl Arrival<'_> {
     pub(crate) const fn sequence_length(&self) -> u32 {
         let flags = self.header.flags;
         self.length + flags.any(Flags::SYN) as u32 + flags.any(Flags::FIN) as u32
+    }
+}
+
+/// A segment that arrived whose header is a [plain](wire::tcp::Plain) one.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainArrival {
+    /// Its header.
+    pub header: Plain,
+    /// Bytes of payload.
+    pub length: u32,
+    /// The codepoint of the IP packet it came in.
+    pub ecn: Ecn,
+}
+
+impl Arrival<'_> {
+    /// The same, if it is a plain one.
+    #[must_use]
+    pub fn plain(&self) -> Option<PlainArrival> {
+        let header = self.header.plain()?;
+        Some(PlainArrival { header, length: self.length, ecn: self.ecn })
     }
 }
 

@@ -21,6 +21,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndisc;
+pub mod plain;
 pub mod protocol;
 pub mod quoted;
 pub mod tcp;

@@ -103,6 +103,20 @@ impl<'a> View<'a> {
     }
 }
 
+/// A header that only acknowledges, with timestamps or without any option, of a segment with or without
+/// text: most headers. Whether PSH is set means nothing to its receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plain {
+    /// SEG.SEQ.
+    pub sequence: Seq,
+    /// SEG.ACK.
+    pub acknowledgment: Seq,
+    /// SEG.WND as it is on the wire.
+    pub window: u16,
+    /// The timestamps.
+    pub timestamps: Option<Timestamps>,
+}
+
 /// A header as a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Repr {
@@ -124,7 +138,35 @@ pub struct Repr {
     pub options: Options,
 }
 
+impl From<Plain> for Repr {
+    /// The header without ports, and without PSH.
+    fn from(plain: Plain) -> Self {
+        Self {
+            sequence: plain.sequence,
+            acknowledgment: plain.acknowledgment,
+            flags: Flags::ACK,
+            window: plain.window,
+            options: Options { timestamps: plain.timestamps, ..Options::default() },
+            ..Self::default()
+        }
+    }
+}
+
 impl Repr {
+    /// The header as a plain one, if it is one.
+    #[must_use]
+    pub fn plain(&self) -> Option<Plain> {
+        let timestamps = self.options.timestamps;
+        let plain = self.flags.without(Flags::PSH) == Flags::ACK
+            && self.options == Options { timestamps, ..Options::default() };
+        plain.then_some(Plain {
+            sequence: self.sequence,
+            acknowledgment: self.acknowledgment,
+            window: self.window,
+            timestamps,
+        })
+    }
+
     /// Bytes the header takes.
     #[must_use]
     pub const fn length(&self) -> usize {

@@ -17,6 +17,7 @@ mod tests;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 
+use ::tcp::Flow;
 use base::Instant;
 use mem::{Arena, Batch, Frame, Pool, ReserveError};
 use port::{Caps, News, Port};
@@ -26,7 +27,7 @@ use crate::{Config, Drops, Route};
 pub(crate) use addresses::Addresses;
 pub(crate) use control::{Complaint, Trouble};
 use neighbors::Neighbors;
-pub(crate) use packet::{Control, Found, Packet, Segment};
+pub(crate) use packet::{Control, Found, Packet, PlainSegment, Segment};
 use routes::Routes;
 
 /// Bytes of a buffer for one packet: an Ethernet frame of the link's longest, and room to spare for
@@ -136,11 +137,12 @@ impl<P: Port> Link<P> {
 
     /// From here on `frame`, a segment of `remote`, is being dealt with. Where the host finds the
     /// neighbours, an answer goes back to the station that it came from.
-    pub(crate) fn begin_answer(&mut self, remote: IpAddr, frame: &[u8]) {
+    #[inline]
+    pub(crate) fn begin_answer(&mut self, flow: &Flow, frame: &[u8]) {
         if self.caps.host_finds_neighbors
             && let Some(&[_, _, _, _, _, _, a, b, c, d, e, f]) = frame.first_chunk()
         {
-            self.answering = Some((remote, Mac([a, b, c, d, e, f])));
+            self.answering = Some((flow.remote(), Mac([a, b, c, d, e, f])));
         }
     }
 

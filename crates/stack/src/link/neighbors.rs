@@ -35,6 +35,8 @@ pub(super) struct Neighbors {
     entries: Vec<(IpAddr, Entry)>,
     /// The one that has waited longest in front.
     held: VecDeque<Held>,
+    /// Where the last one looked up was, and most likely still is.
+    last: usize,
     held_most: usize,
 }
 
@@ -64,17 +66,20 @@ impl Neighbors {
     pub(super) fn new(frames: u32) -> Self {
         let held_most = HELD_MAX.min((frames / HELD_SHARE) as usize);
         let held = VecDeque::with_capacity(held_most);
-        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held, held_most }
+        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held, last: 0, held_most }
     }
 
     /// What is known of the neighbour with this address, which a packet is about to be sent to.
     pub(super) fn look_up(&mut self, address: IpAddr, now: Instant) -> Known {
         let unknown = Entry { mac: None, confirmed: Instant::ZERO, asked: None };
-        let place = match self.place(address) {
-            Ok(place) => place,
-            Err(_) => self.insert(address, unknown),
-        };
-        let (_, entry) = &mut self.entries[place];
+        let is_last = self.entries.get(self.last).is_some_and(|(held, _)| *held == address);
+        if !is_last {
+            self.last = match self.place(address) {
+                Ok(place) => place,
+                Err(_) => self.insert(address, unknown),
+            };
+        }
+        let (_, entry) = &mut self.entries[self.last];
         let age = now - entry.confirmed;
         if age >= FORGET_AFTER {
             entry.mac = None;

@@ -3,18 +3,19 @@
 
 use core::net::IpAddr;
 
+use ::tcp::Tuple;
 use mem::Frame;
 use port::{Caps, Port};
 use wire::checksum::Sum;
 use wire::ethernet::{self, EtherType, Mac};
 use wire::protocol::{self, Ecn};
-use wire::{ipv4, ipv6, tcp};
+use wire::{ipv4, ipv6, plain, tcp};
 
 use super::Link;
 use crate::drops::Reason;
 
-/// Hops a packet of ours may take: the default of RFC 1700, "Assigned Numbers".
-pub(super) const HOP_LIMIT: u8 = 64;
+/// Hops a packet of ours may take.
+pub(super) const HOP_LIMIT: u8 = wire::plain::HOP_LIMIT;
 
 impl<P: Port> Link<P> {
     /// Sends a TCP segment; `fill` writes its `length` bytes of payload.
@@ -34,6 +35,55 @@ impl<P: Port> Link<P> {
             checksum(&caps, ends, segment);
             true
         });
+    }
+
+    /// Sends a plain segment that carries all its sender has to say.
+    pub(crate) fn send_plain(
+        &mut self,
+        ends: &Tuple,
+        (header, ecn): (&tcp::Plain, Ecn),
+        payload: &[u8],
+    ) {
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (ends.local, ends.remote) else {
+            let header = tcp::Repr {
+                source_port: ends.local_port,
+                destination_port: ends.remote_port,
+                flags: tcp::Flags::ACK | tcp::Flags::PSH,
+                ..tcp::Repr::from(*header)
+            };
+            let fill = |into: &mut [u8]| into.copy_from_slice(payload);
+            let between = (ends.local, ends.remote);
+            return self.send_segment(between, &header, ecn, payload.len(), fill);
+        };
+        let Some(next_hop) = self.routes.next_hop(ends.remote) else {
+            return self.drops.count(Reason::NoRoute);
+        };
+        let station = self.station(ends.remote, next_hop);
+        let Some(mut frame) = self.frames.take() else {
+            return self.drops.count(Reason::NoFrame);
+        };
+        let ends = plain::Ends {
+            macs: (self.mac, station.unwrap_or_default()),
+            addresses: (source, destination),
+            ports: (ends.local_port, ends.remote_port),
+        };
+        let (what, checksum) = ((header, true, ecn), !self.caps.checksums_filled);
+        let buffer = self.frames.buffer_mut(&mut frame);
+        let Some(length) = plain::emit(buffer, &ends, what, payload, checksum) else {
+            self.give(frame);
+            return self.drops.count(Reason::TooLong);
+        };
+        frame.set_range(0..length);
+        self.leave(frame, station.is_some(), next_hop);
+    }
+
+    /// Puts a frame into the batch, or holds it until its neighbour is known.
+    fn leave(&mut self, frame: Frame, is_known: bool, next_hop: IpAddr) {
+        if is_known {
+            self.push(frame);
+        } else if let Some(unheld) = self.neighbors.hold(next_hop, frame, self.now) {
+            self.drop_held(unheld);
+        }
     }
 
     /// Sends an IP packet whose `length` bytes of payload `emit` writes.
@@ -71,11 +121,7 @@ impl<P: Port> Link<P> {
             emit_ip((source, destination), protocol, ecn, payload_length, header) && emit(body)
         });
         let Some(frame) = built else { return };
-        if station.is_some() {
-            self.push(frame);
-        } else if let Some(unheld) = self.neighbors.hold(next_hop, frame, self.now) {
-            self.drop_held(unheld);
-        }
+        self.leave(frame, station.is_some(), next_hop);
     }
 
     /// Lets go of frames that have waited too long for their neighbours.

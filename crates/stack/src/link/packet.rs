@@ -4,9 +4,10 @@
 use core::net::IpAddr;
 use core::ops::Range;
 
-use ::tcp::Flow;
+use ::tcp::{Flow, PlainArrival};
 use port::Port;
 use wire::ethernet::{EtherType, Mac};
+use wire::plain::Layout;
 use wire::protocol::{self, Ecn};
 use wire::{ethernet, ipv4, ipv6, tcp};
 
@@ -39,6 +40,15 @@ pub(crate) struct Found {
     /// Where in the frame.
     start: u16,
     end: u16,
+    /// Of a plain frame, where everything is.
+    plain: Option<Layout>,
+}
+
+/// A plain segment that has been read.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainSegment<'f> {
+    pub(crate) arrival: PlainArrival,
+    pub(crate) payload: &'f [u8],
 }
 
 /// A TCP segment that has been read.
@@ -51,6 +61,21 @@ pub(crate) struct Segment<'f> {
 }
 
 impl Found {
+    /// Reads it in its frame if it is a plain one.
+    #[inline]
+    pub(crate) fn read_plain<'f>(&self, frame: &'f [u8]) -> Option<PlainSegment<'f>> {
+        let (header, payload) = match self.plain {
+            Some(layout) => (layout.header(frame)?, layout.payload(frame)),
+            None => {
+                let segment = self.read(frame)?;
+                (segment.header.plain()?, segment.payload)
+            }
+        };
+        // A frame's payload is shorter than 2^16.
+        let length = payload.len() as u32;
+        Some(PlainSegment { arrival: PlainArrival { header, length, ecn: self.ecn }, payload })
+    }
+
     /// Reads it in its frame.
     #[inline]
     pub(crate) fn read<'f>(&self, frame: &'f [u8]) -> Option<Segment<'f>> {
@@ -75,6 +100,30 @@ impl<P: Port> Link<P> {
     /// Says what a frame is, or why it is nothing.
     #[inline]
     pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Packet, Reason> {
+        match self.parse_plain(bytes) {
+            Some(found) => Ok(Packet::Segment(found)),
+            None => self.parse_any(bytes),
+        }
+    }
+
+    /// A plain frame for us. What is not, or not intact, is looked at again by
+    /// [`Link::parse_any`], which knows what is wrong with it.
+    #[inline]
+    fn parse_plain(&self, bytes: &[u8]) -> Option<Found> {
+        let layout = Layout::of(bytes, !self.caps.checksums_verified)?;
+        let (ends, ecn) = layout.ends(bytes)?;
+        let (remote, local) = ends.addresses;
+        if ends.macs.1 != self.mac || remote.is_multicast() || remote.is_broadcast() {
+            return None;
+        }
+        let index = self.addresses.index(IpAddr::V4(local))?;
+        let flow = Flow::new(IpAddr::V4(remote), ends.ports.0, index, ends.ports.1);
+        // Frames are shorter than 2^16.
+        let Range { start, end } = offset(bytes, layout.segment(bytes));
+        Some(Found { flow, ecn, start: start as u16, end: end as u16, plain: Some(layout) })
+    }
+
+    pub(super) fn parse_any(&self, bytes: &[u8]) -> Result<Packet, Reason> {
         let frame = ethernet::View::new(bytes)?;
         let header = frame.repr();
         if header.destination != self.mac && !header.destination.is_multicast() {
@@ -91,7 +140,6 @@ impl<P: Port> Link<P> {
         }
     }
 
-    #[inline]
     fn parse_ipv4(&self, frame: &[u8], bytes: &[u8], to: Mac) -> Result<Packet, Reason> {
         let packet = ipv4::View::new(bytes)?;
         if !packet.verifies() {
@@ -166,7 +214,6 @@ impl<P: Port> Link<P> {
         }
     }
 
-    #[inline]
     fn parse_tcp(
         &self,
         frame: &[u8],
@@ -187,7 +234,7 @@ impl<P: Port> Link<P> {
         let flow = Flow::new(remote, segment.source_port(), index, segment.destination_port());
         // Frames are shorter than 2^16.
         let Range { start, end } = offset(frame, bytes);
-        Ok(Packet::Segment(Found { flow, ecn, start: start as u16, end: end as u16 }))
+        Ok(Packet::Segment(Found { flow, ecn, start: start as u16, end: end as u16, plain: None }))
     }
 }
 

@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::vec;
 
+use ::tcp::Flow;
 use base::{Instant, Limits, SipKey};
 use mem::{Arena, Batch, Pool};
 use port::{Caps, MemPort, News, Port};
@@ -360,6 +361,37 @@ fn a_checksum_left_to_a_device_is_taken_only_from_ports_that_say_so() {
 }
 
 #[test]
+fn plain_frames_are_found_as_any_others_are() {
+    let ends =
+        wire::plain::Ends { macs: (PEER_MAC, OWN_MAC), addresses: (PEER, OWN), ports: (5, 80) };
+    let header = wire::tcp::Repr { flags: wire::tcp::Flags::ACK, window: 9, ..Default::default() };
+    let header = header.plain().unwrap();
+    let write = |ends: &wire::plain::Ends| {
+        let mut frame = vec![0; 100];
+        let what = (&header, true, Ecn::Capable1);
+        let length = wire::plain::emit(&mut frame, ends, what, b"text", true).unwrap();
+        // Padding.
+        frame.truncate(length + 3);
+        frame
+    };
+    let bench = Bench::new();
+    let frame = write(&ends);
+    let (plain, any) = (bench.link.parse(&frame).unwrap(), bench.link.parse_any(&frame).unwrap());
+    let (Packet::Segment(plain), Packet::Segment(any)) = (plain, any) else { panic!() };
+    let read = [&plain, &any].map(|found| std::format!("{:?}", found.read(&frame).unwrap()));
+    assert_eq!(read[0], read[1]);
+    let read = [&plain, &any].map(|found| std::format!("{:?}", found.read_plain(&frame).unwrap()));
+    assert_eq!(read[0], read[1]);
+    // What is refused is refused for the same reason.
+    let elsewhere = wire::plain::Ends { addresses: (PEER, PEER), ..ends };
+    let broadcast = wire::plain::Ends { addresses: (Ipv4Addr::BROADCAST, OWN), ..ends };
+    let overheard = wire::plain::Ends { macs: (PEER_MAC, PEER_MAC), ..ends };
+    for ends in [elsewhere, broadcast, overheard] {
+        assert_eq!(bench.link.parse(&write(&ends)).err(), Some(Reason::NotForUs));
+    }
+}
+
+#[test]
 fn where_the_host_finds_neighbors_answers_go_back_where_the_question_came_from() {
     let mut bench = Bench::with(Caps { host_finds_neighbors: true, ..Caps::ETHERNET });
     let to = |frame: &Vec<u8>| Mac(*frame.first_chunk::<6>().unwrap());
@@ -367,7 +399,7 @@ fn where_the_host_finds_neighbors_answers_go_back_where_the_question_came_from()
     bench.send_to(PEER);
     assert!(bench.sent().is_empty());
     let question = segment(|_, _| 0);
-    bench.link.begin_answer(PEER.into(), &question);
+    bench.link.begin_answer(&Flow::new(PEER.into(), 5, 0, 80), &question);
     bench.send_to(PEER);
     // For somebody else the station says nothing.
     bench.send_to(Ipv4Addr::new(10, 0, 0, 77));

@@ -47,9 +47,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let data = arrivals.data(frame);
             match parsed {
                 Parsed::Segment(found, hash) => {
-                    if let Some(segment) = found.read(data) {
-                        self.link.begin_answer(segment.flow.remote(), data);
-                        self.segment(app, &segment, *hash);
+                    self.link.begin_answer(&found.flow, data);
+                    self.segment(app, found, *hash, data);
+                    if self.stray.is_some() {
                         self.deal_with_stray(data);
                     }
                 }
@@ -90,18 +90,37 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
     }
 
-    fn segment<H: Handler<Conn = C>>(&mut self, app: &mut H, segment: &Segment<'_>, hash: u64) {
+    fn segment<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        found: &Found,
+        hash: u64,
+        frame: &[u8],
+    ) {
+        let slot = self.flows.find(hash, &found.flow);
+        if let Some(slot) = slot
+            && let Some(segment) = found.read_plain(frame)
+            && self.plain_segment(app, slot, &segment)
+        {
+            return;
+        }
+        let Some(segment) = found.read(frame) else { return };
         self.counters.bytes_in.add(segment.payload.len() as u64);
-        let found = self.flows.find(hash, &segment.flow);
-        let Some(slot) = found else {
-            return self.segment_for_listener(app, segment, hash);
+        let Some(slot) = slot else {
+            return self.segment_for_listener(app, &segment, hash);
         };
-        let Some(record) = self.flows.get(slot) else { return };
-        match record.body {
-            Body::Working(block) => self.segment_for_block(app, block, segment),
-            Body::Sleeping(sleeping) => self.segment_for_sleeping(app, slot, &sleeping, segment),
-            Body::Replied(index) => self.segment_for_reply(app, (slot, index), segment),
-            Body::TimeWait(_) => self.segment_for_time_wait(app, slot, segment, hash),
+        let block = match self.flows.get(slot).map(|record| record.body) {
+            Some(Body::Working(block)) => Some(block),
+            Some(Body::Sleeping(sleeping)) => self.wake_up(slot, &sleeping),
+            Some(Body::Replied(index)) => self.resume(slot, index),
+            Some(Body::TimeWait(_)) => {
+                return self.segment_for_time_wait(app, slot, &segment, hash);
+            }
+            None => return,
+        };
+        match block {
+            Some(block) => self.segment_for_block(app, block, &segment),
+            None => self.drops.count(Reason::NoWorkingBlock),
         }
     }
 

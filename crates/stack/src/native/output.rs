@@ -136,7 +136,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 }
 
 /// The header with the ports, which TCP leaves to its caller.
-pub(super) fn with_ports(ends: &Tuple, outgoing: &Outgoing) -> wire::tcp::Repr {
+fn with_ports(ends: &Tuple, outgoing: &Outgoing) -> wire::tcp::Repr {
     wire::tcp::Repr {
         source_port: ends.local_port,
         destination_port: ends.remote_port,

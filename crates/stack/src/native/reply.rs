@@ -7,66 +7,52 @@ use app::{Attachment, Cx, Handler, Next, Origin, Out, Step, Timeout};
 use base::Instant;
 use mem::Frame;
 use port::Port;
-use tcp::{Body, Reply, Sleeping, Waiting};
+use tcp::{Arrival, Body, PlainArrival, Reply, Sleeping, Waiting};
 
-use super::input::arrival;
-use super::output::with_ports;
 use super::serve::{Event, Fate, peer};
 use super::{Core, sleep_timer, tcp_turn};
-use crate::Reason;
-use crate::link::Segment;
+use crate::link::PlainSegment;
 
 /// Replies that became working connections in one turn at most.
 const RESUMED_A_TURN: u32 = 1024;
 
 impl<P: Port, C: Copy + Default> Core<P, C> {
-    /// A segment for a connection that sleeps.
+    /// Takes a plain segment if its connection sleeps, or has an answer in flight, and nothing but the
+    /// short way is needed. False: it is for the long way, as far as it was not dealt with here.
     #[inline]
-    pub(super) fn segment_for_sleeping<H: Handler<Conn = C>>(
+    pub(super) fn plain_segment<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
         slot: u32,
-        sleeping: &Sleeping,
-        segment: &Segment<'_>,
-    ) {
-        let question = arrival(segment, true);
-        if sleeping.waiting != Waiting::Wake
-            && sleeping.is_question(&self.settings.tcp, &question)
-            && self.may_answer_at_once()
-        {
-            return self.answer(app, slot, sleeping, segment);
-        }
-        match self.wake_up(slot, sleeping) {
-            Some(block) => self.segment_for_block(app, block, segment),
-            None => self.drops.count(Reason::NoWorkingBlock),
-        }
-    }
-
-    /// A segment for a connection whose answer is in flight.
-    #[inline]
-    pub(super) fn segment_for_reply<H: Handler<Conn = C>>(
-        &mut self,
-        app: &mut H,
-        (slot, index): (u32, u32),
-        segment: &Segment<'_>,
-    ) {
-        let acknowledgment = arrival(segment, true);
-        let reply = &self.replies.get(index).reply;
-        let Some(sleeping) = reply.acknowledged(&acknowledgment, self.now) else {
-            return match self.resume(slot, index) {
-                Some(block) => self.segment_for_block(app, block, segment),
-                None => self.drops.count(Reason::NoWorkingBlock),
-            };
+        segment: &PlainSegment<'_>,
+    ) -> bool {
+        let Some(record) = self.flows.get_mut(slot) else { return false };
+        let sleeping = match record.body {
+            Body::Sleeping(sleeping) => sleeping,
+            Body::Replied(index) => {
+                let reply = &self.replies.get(index).reply;
+                let Some(sleeping) = reply.acknowledged(&segment.arrival, self.now) else {
+                    return false;
+                };
+                record.body = Body::Sleeping(sleeping);
+                if let (_, Some(frame)) = self.replies.take(index) {
+                    self.buffers.give(frame);
+                }
+                if segment.payload.is_empty() {
+                    return true;
+                }
+                sleeping
+            }
+            Body::Working(_) | Body::TimeWait(_) => return false,
         };
-        if let (_, Some(frame)) = self.replies.take(index) {
-            self.buffers.give(frame);
+        let short = sleeping.waiting != Waiting::Wake
+            && sleeping.is_question(&self.settings.tcp, &segment.arrival)
+            && self.may_answer_at_once();
+        if short {
+            self.counters.bytes_in.add(segment.payload.len() as u64);
+            self.answer(app, slot, &sleeping, segment);
         }
-        if let Some(record) = self.flows.get_mut(slot) {
-            record.body = Body::Sleeping(sleeping);
-        }
-        if !segment.payload.is_empty() {
-            self.segment_for_sleeping(app, slot, &sleeping, segment);
-        }
+        short
     }
 
     /// Whether nothing that an answer could need, on the short way or on the long one, is missing.
@@ -85,7 +71,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         app: &mut H,
         slot: u32,
         sleeping: &Sleeping,
-        segment: &Segment<'_>,
+        segment: &PlainSegment<'_>,
     ) {
         let (Some((id, ends)), Some(mut frame)) = (self.names(slot), self.buffers.take()) else {
             return;
@@ -102,14 +88,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let usual = attachment.is_none()
             && step.consumed() == segment.payload.len()
             && matches!(step.next(), Next::Read | Next::Idle)
-            && (1..=sleeping.answer_most(&segment.header, mss)).contains(&filled);
+            && (1..=sleeping.answer_most(&segment.arrival, mss)).contains(&filled);
         if !usual {
             return self.answer_awake(app, (slot, sleeping), segment, (frame, attachment), step);
         }
-        let question = arrival(segment, true);
         // Not more than fits a segment.
         let answer = filled as u16;
-        let (mut reply, outgoing) = sleeping.answer(&tcp_turn!(self), &question, answer, mss);
+        let (mut reply, sent) = sleeping.answer(&tcp_turn!(self), &segment.arrival, answer, mss);
         reply.asleep.waiting =
             if step.next() == Next::Idle { Waiting::Idle } else { Waiting::Input };
         match step.timeout() {
@@ -120,11 +105,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             }
         }
         self.counters.bytes_out.add(filled as u64);
-        let header = with_ports(&ends, &outgoing);
-        let (between, bytes) = ((ends.local, ends.remote), self.buffers.data(&frame));
-        self.link.send_segment(between, &header, outgoing.ecn, filled, |into| {
-            into.copy_from_slice(bytes);
-        });
+        self.link.send_plain(&ends, (&sent.header, sent.ecn), self.buffers.data(&frame));
         let index = self.replies.push(reply, frame, slot);
         if let Some(record) = self.flows.get_mut(slot) {
             record.body = Body::Replied(index);
@@ -138,7 +119,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         &mut self,
         app: &mut H,
         (slot, sleeping): (u32, &Sleeping),
-        segment: &Segment<'_>,
+        segment: &PlainSegment<'_>,
         (frame, attachment): (Frame, Option<Attachment>),
         step: Step,
     ) {
@@ -147,7 +128,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return self.buffers.give(frame);
         };
         let working = &mut self.blocks[block];
-        let received = working.tcp.receive(&mut tcp_turn!(self), &arrival(segment, true));
+        let PlainArrival { header, length, ecn } = segment.arrival;
+        let arrival = Arrival { header: &header.into(), length, ecn, can_hold: true };
+        let received = working.tcp.receive(&mut tcp_turn!(self), &arrival);
         debug_assert!(received.dropped.is_none() && received.events.is_empty());
         let filled = frame.len();
         self.take_output(block, Some((frame, filled)), attachment);

@@ -98,10 +98,11 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
     let ecn = [Ecn::NotCapable, Ecn::Capable0, Ecn::Congested][prng.below(3) as usize];
     let length = [0, 1, 400, 1_448][prng.below(4) as usize];
     let question = Arrival { header: &header, length, ecn, can_hold: true };
-    if !sleeping.is_question(&config, &question) {
+    let Some(plain) = question.plain() else { return };
+    if !sleeping.is_question(&config, &plain) {
         return;
     }
-    let most = sleeping.answer_most(&header, MSS);
+    let most = sleeping.answer_most(&plain, MSS);
     let answer = 1 + prng.below(most as u32) as u16;
     let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
     let mut turn = Turn { config: &config, now, challenges };
@@ -115,8 +116,8 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
     let expected = working.transmit(&turn);
     assert!(!working.has_output());
 
-    let (reply, outgoing) = sleeping.answer(&turn, &question, answer, MSS);
-    assert_eq!(Some(outgoing), expected);
+    let (reply, sent) = sleeping.answer(&turn, &plain, answer, MSS);
+    assert_eq!(Some(sent.outgoing(answer.into())), expected);
     trial.answered += 1;
 
     now += Duration::from_micros(u64::from(prng.below(90_000)));
@@ -128,7 +129,8 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
 
     let header = segment(prng, [reply.send_next(), reply.receive_next()], timestamps);
     let arrival = Arrival { header: &header, length: 0, ecn: Ecn::NotCapable, can_hold: true };
-    if let Some(sleeping) = reply.acknowledged(&arrival, now) {
+    let plain = arrival.plain();
+    if let Some(sleeping) = plain.and_then(|plain| reply.acknowledged(&plain, now)) {
         let received = working.receive(&mut turn, &arrival);
         assert_eq!((received.acknowledged, received.dropped), (u32::from(answer), None));
         assert!(!working.has_output() && working.may_sleep(&config, now));
