@@ -49,11 +49,28 @@ impl<C: Copy + Default> Flows<C> {
         self.table.prefetch(hash);
     }
 
-    /// Second pass, second half: starts loading the record that the hash most likely leads to.
-    pub(crate) fn prefetch_record(&self, hash: u64) {
-        if let Some(slot) = self.table.likely(hash) {
-            self.records.prefetch(slot);
+    /// Second pass, second half: starts loading the record that the hash most likely leads to, and
+    /// says which.
+    #[inline]
+    pub(crate) fn prefetch_record(&self, hash: u64) -> Option<u32> {
+        let slot = self.table.likely(hash)?;
+        self.records.prefetch(slot);
+        Some(slot)
+    }
+
+    /// The slot of the connection between these ends, where it most likely is: a connection has one
+    /// record, so none but the right one says that it is.
+    #[inline]
+    pub(crate) fn find_likely(&self, likely: Option<u32>, hash: u64, flow: &Flow) -> Option<u32> {
+        match likely {
+            Some(slot) if self.is_of(slot, flow) => Some(slot),
+            _ => self.find(hash, flow),
         }
+    }
+
+    #[inline]
+    fn is_of(&self, slot: u32, flow: &Flow) -> bool {
+        self.records.get(slot).is_some_and(|record| record.flow == *flow)
     }
 
     /// Starts loading the record of a connection that is about to be woken.
@@ -62,10 +79,8 @@ impl<C: Copy + Default> Flows<C> {
     }
 
     /// The slot of the connection between these ends.
-    #[inline]
     pub(crate) fn find(&self, hash: u64, flow: &Flow) -> Option<u32> {
-        let is_it = |slot| self.records.get(slot).is_some_and(|record| record.flow == *flow);
-        self.table.find(hash, is_it)
+        self.table.find(hash, |slot| self.is_of(slot, flow))
     }
 
     /// Adds a connection that is not there. `None` when there is no record or no place in the

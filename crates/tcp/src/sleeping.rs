@@ -99,6 +99,7 @@ const NO_SCALING: u32 = 15;
 const SRTT_FIRST: u32 = 256;
 
 impl Settled {
+    #[inline]
     pub(crate) fn pack(self) -> [u8; 3] {
         let shift = self.send_shift.map_or(NO_SCALING, |shift| u32::from(shift.min(SHIFT_MAX)));
         let flags = [self.timestamps, self.sack, self.ecn, self.opened, self.cautious];
@@ -112,6 +113,7 @@ impl Settled {
         [a, b, c]
     }
 
+    #[inline]
     pub(crate) fn unpack([a, b, c]: [u8; 3]) -> Self {
         let bits = u32::from_le_bytes([a, b, c, 0]);
         let flag = |index: u32| bits >> (4 + index) & 1 != 0;
@@ -161,6 +163,7 @@ impl Sleeping {
         }
     }
 
+    #[inline]
     pub(crate) fn settled(&self) -> Settled {
         Settled::unpack(self.bits)
     }

@@ -106,10 +106,11 @@ impl Layout {
         frame.get(usize::from(self.payload)..usize::from(self.end)).unwrap_or_default()
     }
 
-    /// The TCP segment in such a frame.
+    /// Where the TCP segment starts and ends in such a frame.
     #[must_use]
-    pub fn segment(self, frame: &[u8]) -> &[u8] {
-        frame.get(TCP..usize::from(self.end)).unwrap_or_default()
+    #[inline]
+    pub const fn segment(self) -> (u16, u16) {
+        (TCP as u16, self.end)
     }
 
     /// Who sent such a frame to whom, and its ECN codepoint.

@@ -118,9 +118,8 @@ impl<P: Port> Link<P> {
         }
         let index = self.addresses.index(IpAddr::V4(local))?;
         let flow = Flow::new(IpAddr::V4(remote), ends.ports.0, index, ends.ports.1);
-        // Frames are shorter than 2^16.
-        let Range { start, end } = offset(bytes, layout.segment(bytes));
-        Some(Found { flow, ecn, start: start as u16, end: end as u16, plain: Some(layout) })
+        let (start, end) = layout.segment();
+        Some(Found { flow, ecn, start, end, plain: Some(layout) })
     }
 
     pub(super) fn parse_any(&self, bytes: &[u8]) -> Result<Packet, Reason> {

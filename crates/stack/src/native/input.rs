@@ -17,7 +17,7 @@ const BLOCKS_A_LOOK: u32 = 16;
 
 /// A packet between the passes.
 enum Parsed {
-    Segment(Found, u64),
+    Segment { found: Found, hash: u64, likely: Option<u32> },
     Control(Control),
     Dropped,
 }
@@ -38,17 +38,18 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         for (parsed, frame) in parsed.iter_mut().zip(batch.iter()) {
             *parsed = self.parse(arrivals, frame);
         }
-        for parsed in &parsed[..count] {
-            if let Parsed::Segment(_, hash) = parsed {
-                self.flows.prefetch_record(*hash);
+        for parsed in &mut parsed[..count] {
+            if let Parsed::Segment { hash, likely, .. } = parsed {
+                *likely = self.flows.prefetch_record(*hash);
             }
         }
         for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
             let data = arrivals.data(frame);
             match parsed {
-                Parsed::Segment(found, hash) => {
+                Parsed::Segment { found, hash, likely } => {
                     self.link.begin_answer(&found.flow, data);
-                    self.segment(app, found, *hash, data);
+                    let slot = self.flows.find_likely(*likely, *hash, &found.flow);
+                    self.segment(app, (found, *hash, slot), data);
                     if self.stray.is_some() {
                         self.deal_with_stray(data);
                     }
@@ -80,7 +81,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Ok(Packet::Segment(found)) => {
                 let hash = self.flows.hash(&found.flow);
                 self.flows.prefetch_bucket(hash);
-                Parsed::Segment(found, hash)
+                Parsed::Segment { found, hash, likely: None }
             }
             Ok(Packet::Control(control)) => Parsed::Control(control),
             Err(reason) => {
@@ -93,11 +94,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     fn segment<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
-        found: &Found,
-        hash: u64,
+        (found, hash, slot): (&Found, u64, Option<u32>),
         frame: &[u8],
     ) {
-        let slot = self.flows.find(hash, &found.flow);
         if let Some(slot) = slot
             && let Some(segment) = found.read_plain(frame)
             && self.plain_segment(app, slot, &segment)

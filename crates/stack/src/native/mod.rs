@@ -42,6 +42,9 @@ use patience::Patience;
 
 /// Batches of packets taken in one turn at most.
 const BATCHES_A_TURN: u32 = 4;
+/// Bytes of a buffer: those that are used, and a cache line more. Were it a power of two, the starts of
+/// all buffers, which is all that most answers need, would share the same few places of a cache.
+const BUFFER_BYTES: usize = PAGE + 64;
 /// Challenge ACKs a second and shard: the order of magnitude RFC 5961 section 7 suggests.
 const CHALLENGES_PER_SECOND: u32 = 100;
 
@@ -160,7 +163,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             )?,
             blocks: Blocks::new(config.working),
             replies: Replies::new(config.working),
-            buffers: Pool::new_in(&mut arena, config.buffers, PAGE)?,
+            buffers: Pool::new_in(&mut arena, config.buffers, BUFFER_BYTES)?,
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
             in_time_wait: 0,
@@ -200,7 +203,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         let limits = &config.limits;
         Flows::<C>::bytes_for(limits.connections)
             .saturating_add(Clients::bytes_for(limits.connections, limits.connections_per_client))
-            .saturating_add(Pool::bytes_for(config.buffers, PAGE))
+            .saturating_add(Pool::bytes_for(config.buffers, BUFFER_BYTES))
             .saturating_add(TimerWheel::bytes_for(config.working))
             .saturating_add(Link::<P>::bytes_for(config, mtu))
     }
