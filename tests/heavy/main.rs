@@ -10,6 +10,7 @@ mod curl;
 mod descriptors;
 mod differential;
 mod documents;
+mod interop;
 mod probe;
 mod reload;
 mod slow_clients;

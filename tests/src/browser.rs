@@ -17,7 +17,7 @@ use crate::tree::Tree;
 const START: &str = r#"exec chromium "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
 
 /// Flags: no window, no sandbox of its own (it refuses that to root), nothing from the network.
-const FLAGS: &[&str] = &[
+pub const FLAGS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +27,6 @@ const FLAGS: &[&str] = &[
     "--no-first-run",
     "--hide-scrollbars",
     "--force-device-scale-factor=1",
-    "--remote-debugging-pipe",
 ];
 
 /// A running browser with one page.
@@ -51,6 +50,7 @@ impl Browser {
         let mut child = Command::new("sh")
             .args(["-c", START, "sh"])
             .args(FLAGS)
+            .arg("--remote-debugging-pipe")
             .arg(format!("--user-data-dir={}", profile.root().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -9,12 +9,14 @@ pub mod browser;
 pub mod client;
 pub mod crore;
 pub mod descriptors;
+pub mod namespace;
 pub mod netns;
 pub mod nginx;
 pub mod ports;
 pub mod process;
 pub mod tap;
 pub mod tree;
+pub mod wire;
 
 use std::error::Error;
 

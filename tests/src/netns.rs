@@ -1,26 +1,19 @@
-//! Two hosts on one wire, made of network namespaces: [`Network`]. Invariant: the namespaces, and
-//! with them every interface and rule in them, are gone when it is dropped; those that a killed run
-//! left behind go when the next one begins.
+//! Two hosts on one wire, made of network namespaces: [`Network`]. The wire is a veth pair, or one
+//! that harms what passes ([`crate::wire`]). Invariant: the namespaces, and with them every
+//! interface and rule in them, are gone when it is dropped.
 
-use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use crate::wire::Faults;
 
 use crate::Outcome;
+use crate::namespace::{Namespace, output};
 use crate::process::Process;
-
-/// How namespaces of tests are called: this, the process, a number, and `s` or `c`.
-const PREFIX: &str = "crore-test-";
-
-/// Where iproute2 keeps namespaces.
-const NAMESPACES: &str = "/run/netns";
+use crate::wire::Wire;
 
 /// How long a connection may take to be established.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -40,59 +33,82 @@ pub const CLIENT_V6: &str = "fd77::2";
 /// The interface, on both hosts.
 pub const INTERFACE: &str = "eth0";
 
-/// A server's host and a client's, with a veth pair between them.
+/// A server's host and a client's.
 #[derive(Debug)]
 pub struct Network {
-    server: String,
-    client: String,
+    // Before the hosts: what it carries between is theirs.
+    _wire: Option<Wire>,
+    server: Namespace,
+    client: Namespace,
 }
 
 impl Network {
-    /// Makes both hosts; each interface has so many queues and this MTU.
+    /// Makes both hosts with a veth pair between them; each end has so many queues and this MTU.
     ///
     /// # Errors
     /// When that fails: it needs root and iproute2.
     pub fn new(queues: u32, mtu: u32) -> Outcome<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        remove_left_behind()?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = |role| format!("{PREFIX}{}-{number}{role}", std::process::id());
-        // From here on, leaving early removes what is there.
-        let network = Self { server: name('s'), client: name('c') };
-        ip(&format!("netns add {}", network.server))?;
-        ip(&format!("netns add {}", network.client))?;
+        let (server, client) = (Namespace::new()?, Namespace::new()?);
         let many = format!("numrxqueues {queues} numtxqueues {queues} mtu {mtu}");
-        ip(&format!(
-            "link add {INTERFACE} netns {} {many} type veth peer name {INTERFACE} netns {} {many}",
-            network.server, network.client
-        ))?;
-        for (host, v4, v6) in
-            [(&network.server, SERVER, SERVER_V6), (&network.client, CLIENT, CLIENT_V6)]
+        output(
+            Command::new("ip").args(["link", "add", INTERFACE, "netns", server.name()]).args(
+                format!("{many} type veth peer name {INTERFACE} netns {} {many}", client.name())
+                    .split(' '),
+            ),
+        )?;
+        Self { _wire: None, server, client }.configured()
+    }
+
+    /// Makes both hosts with a wire between them that does this to what it carries: first towards
+    /// the server, then towards the client. The same seed chooses the same frames.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn harmed(faults: [Faults; 2], mtu: u16, seed: u64) -> Outcome<Self> {
+        let (server, client) = (Namespace::new()?, Namespace::new()?);
+        let wire = Wire::between([&client, &server], INTERFACE, mtu, faults, seed)?;
+        Self { _wire: Some(wire), server, client }.configured()
+    }
+
+    /// Gives the interfaces their addresses.
+    fn configured(self) -> Outcome<Self> {
+        for (host, v4, v6) in [(&self.server, SERVER, SERVER_V6), (&self.client, CLIENT, CLIENT_V6)]
         {
-            ip(&format!("-n {host} address add {v4}/24 dev {INTERFACE}"))?;
-            ip(&format!("-n {host} address add {v6}/64 dev {INTERFACE} nodad"))?;
-            ip(&format!("-n {host} link set lo up"))?;
-            ip(&format!("-n {host} link set {INTERFACE} up"))?;
+            host.run(&format!("ip address add {v4}/24 dev {INTERFACE}"))?;
+            host.run(&format!("ip address add {v6}/64 dev {INTERFACE} nodad"))?;
+            host.run(&format!("ip link set {INTERFACE} up"))?;
         }
-        Ok(network)
+        Ok(self)
+    }
+
+    /// The server's host.
+    #[must_use]
+    pub const fn server_host(&self) -> &Namespace {
+        &self.server
+    }
+
+    /// The client's host.
+    #[must_use]
+    pub const fn client_host(&self) -> &Namespace {
+        &self.client
     }
 
     /// The name of the client's namespace.
     #[must_use]
     pub fn client_name(&self) -> &str {
-        &self.client
+        self.client.name()
     }
 
     /// A command on the server's host.
     #[must_use]
     pub fn on_server(&self, program: impl AsRef<Path>) -> Command {
-        on(&self.server, program.as_ref())
+        self.server.command(program)
     }
 
     /// A command on the client's host.
     #[must_use]
     pub fn on_client(&self, program: impl AsRef<Path>) -> Command {
-        on(&self.client, program.as_ref())
+        self.client.command(program)
     }
 
     /// A connection from the client's host.
@@ -100,14 +116,9 @@ impl Network {
     /// # Errors
     /// When nobody answers there.
     pub fn connect(&self, host: &str, port: u16) -> Outcome<TcpStream> {
-        let namespace = File::open(Path::new(NAMESPACES).join(&self.client))?;
         let address = SocketAddr::new(host.parse()?, port);
         // A socket belongs to the namespace of the thread that made it, wherever it is used.
-        let connecting = thread::spawn(move || -> Outcome<TcpStream> {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(TcpStream::connect_timeout(&address, CONNECT_MAX)?)
-        });
-        connecting.join().map_err(|_| "the connecting thread panicked")?
+        self.client.inside(|| Ok(TcpStream::connect_timeout(&address, CONNECT_MAX)?))
     }
 
     /// Starts a server on the server's host and waits until it accepts connections at a port.
@@ -115,9 +126,17 @@ impl Network {
     /// # Errors
     /// When it does not; the message has what it printed.
     pub fn started(&self, command: Command, port: u16) -> Outcome<Process> {
+        self.started_at(command, SERVER, port)
+    }
+
+    /// The same for a server that has an address of its own.
+    ///
+    /// # Errors
+    /// As [`Network::started`].
+    pub fn started_at(&self, command: Command, host: &str, port: u16) -> Outcome<Process> {
         let mut process = Process::start(command)?;
         let start = Instant::now();
-        while self.connect(SERVER, port).is_err() {
+        while self.connect(host, port).is_err() {
             if process.ended()?.is_some() || start.elapsed() > START_MAX {
                 return Err(format!("does not serve:\n{}", process.printed()?).into());
             }
@@ -126,13 +145,13 @@ impl Network {
         Ok(process)
     }
 
-    /// Runs a command line, words separated by single spaces, on the client's host and gives what it
+    /// Runs a command line, words separated by spaces, on the client's host and gives what it
     /// printed.
     ///
     /// # Errors
     /// When it fails; the message has what it printed.
     pub fn client(&self, line: &str) -> Outcome<String> {
-        run(line, |program| self.on_client(program))
+        self.client.run(line)
     }
 
     /// The same on the server's host.
@@ -140,49 +159,6 @@ impl Network {
     /// # Errors
     /// As [`Network::client`].
     pub fn server(&self, line: &str) -> Outcome<String> {
-        run(line, |program| self.on_server(program))
+        self.server.run(line)
     }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for name in [&self.server, &self.client] {
-            // One that was not made is not there.
-            let _ = ip(&format!("netns delete {name}"));
-        }
-    }
-}
-
-fn on(host: &str, program: &Path) -> Command {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", host]).arg(program);
-    command
-}
-
-fn ip(line: &str) -> Outcome<String> {
-    run(&format!("ip {line}"), Command::new)
-}
-
-fn run<'a>(line: &'a str, command: impl FnOnce(&'a str) -> Command) -> Outcome<String> {
-    let mut words = line.split(' ');
-    let output = command(words.next().unwrap_or_default()).args(words).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(text);
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`{line}`: {}\n{text}{complaint}", output.status).into())
-}
-
-/// Removes the namespaces of runs that are over.
-fn remove_left_behind() -> Outcome {
-    let Ok(names) = fs::read_dir(NAMESPACES) else { return Ok(()) };
-    for name in names {
-        let name = name?.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            ip(&format!("netns delete {name}"))?;
-        }
-    }
-    Ok(())
 }

@@ -1,19 +1,13 @@
-//! A host with a TAP device that crore's own stack is on, made of a network namespace: [`Host`].
-//! Invariant: the namespace, and with it all there is in it, is gone when it is dropped; those that
-//! a killed run left behind go when the next one begins.
+//! A host with a TAP device that crore's own stack is on: [`Host`].
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
 use crate::Outcome;
 use crate::crore::program;
+use crate::namespace::Namespace;
 use crate::process::Process;
 
 /// The device.
@@ -25,16 +19,13 @@ const KERNEL: &str = "10.78.0.1";
 pub const STACK_V6: &str = "fd78::2";
 const KERNEL_V6: &str = "fd78::1";
 
-/// How namespaces of these tests are called: this, the process, a number.
-const PREFIX: &str = "crore-tap-";
-
 /// How long a server may take to serve. Generous: the machine may be busy building.
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// A namespace for one test.
+/// A host for one test.
 #[derive(Debug)]
 pub struct Host {
-    name: String,
+    namespace: Namespace,
 }
 
 /// Who makes the device.
@@ -57,13 +48,7 @@ impl Host {
     /// # Errors
     /// When that fails: it needs root and iproute2.
     pub fn new(made: Made) -> Outcome<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        remove_left_behind()?;
-        // From here on, leaving early removes what is there.
-        let host = Self { name: format!("{PREFIX}{}-{number}", std::process::id()) };
-        output(Command::new("ip").args(["netns", "add", &host.name]))?;
-        host.run("ip link set lo up")?;
+        let host = Self { namespace: Namespace::new()? };
         if let Made::Before { mtu, several_queues } = made {
             let queues = if several_queues { " multi_queue" } else { "" };
             host.run(&format!("ip tuntap add dev {DEVICE} mode tap{queues}"))?;
@@ -115,63 +100,22 @@ impl Host {
     /// A command on this host.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]);
-        command
+        self.namespace.command(program)
     }
 
-    /// Runs a command line, words separated by spaces, on this host and gives what it printed.
+    /// As [`Namespace::run`].
     ///
     /// # Errors
     /// When it fails; the message has what it printed.
     pub fn run(&self, line: &str) -> Outcome<String> {
-        let mut words = line.split_whitespace();
-        let mut command = self.command(words.next().unwrap_or_default());
-        output(command.args(words))
+        self.namespace.run(line)
     }
 
-    /// Runs a function on a thread that lives on this host: sockets that it opens are the host's.
+    /// As [`Namespace::inside`].
     ///
     /// # Errors
     /// What the function says, or when there is no such thread to be had.
     pub fn inside<T: Send>(&self, act: impl FnOnce() -> Outcome<T> + Send) -> Outcome<T> {
-        let namespace = File::open(format!("/run/netns/{}", self.name))?;
-        thread::scope(|scope| {
-            let inside = scope.spawn(move || {
-                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-                act()
-            });
-            inside.join().unwrap_or_else(|_| Err("it panicked".into()))
-        })
+        self.namespace.inside(act)
     }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // One that was not made is not there.
-        let _ = output(Command::new("ip").args(["netns", "delete", &self.name]));
-    }
-}
-
-/// Removes the namespaces of runs that are over.
-fn remove_left_behind() -> Outcome {
-    let Ok(names) = fs::read_dir("/run/netns") else { return Ok(()) };
-    for name in names {
-        let name = name?.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            output(Command::new("ip").args(["netns", "delete", &name]))?;
-        }
-    }
-    Ok(())
-}
-
-fn output(command: &mut Command) -> Outcome<String> {
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(text);
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?}: {}\n{text}{complaint}", output.status).into())
 }

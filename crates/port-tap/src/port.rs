@@ -35,6 +35,8 @@ pub struct TapPort {
     uncut: Option<(Uncut, usize)>,
     /// Frames dropped: too long, or with a wrong checksum.
     dropped: u64,
+    /// Whether frames are sent one by one and with the checksums that they have.
+    as_given: bool,
 }
 
 impl TapPort {
@@ -46,9 +48,36 @@ impl TapPort {
         let mtu = device.mtu();
         let port = |queue| {
             let long = vec![0; Pool::BUFFER_BYTES_MAX + UNCUT_MAX].into();
-            Ok(Self { queue, alarm: Alarm::new()?, mtu, long, uncut: None, dropped: 0 })
+            Ok(Self {
+                queue,
+                alarm: Alarm::new()?,
+                mtu,
+                long,
+                uncut: None,
+                dropped: 0,
+                as_given: false,
+            })
         };
         device.into_queues().into_iter().map(port).collect()
+    }
+
+    /// Another port on the same queue, for a thread that only sends. What either receives, the other
+    /// does not.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn try_clone(&self) -> Result<Self, Errno> {
+        let queue = rustix::io::fcntl_dupfd_cloexec(&self.queue, 0)?;
+        let long = vec![0; self.long.len()].into();
+        let alarm = Alarm::new()?;
+        Ok(Self { queue, alarm, long, uncut: None, dropped: 0, ..*self })
+    }
+
+    /// Has frames sent as they are given: none joined to the one before, no checksum filled in. For
+    /// what only carries frames from one device to another, right or wrong.
+    #[must_use]
+    pub fn as_given(self) -> Self {
+        Self { as_given: true, ..self }
     }
 
     /// What ends this port's [`Port::wait`] from another thread.
@@ -143,7 +172,7 @@ impl TapPort {
         let Some(first) = data.next() else { return Ok(0) };
         let mut head = [0; vnet::LENGTH + HEADERS_MAX];
         let mut parts: [IoSlice<'_>; PARTS] = array::from_fn(|_| IoSlice::new(&[]));
-        let Some(segment) = Segment::of(first) else {
+        let Some(segment) = Segment::of(first).filter(|_| !self.as_given) else {
             // Neither cut nor summed by the kernel.
             parts[0] = IoSlice::new(&head[..vnet::LENGTH]);
             parts[1] = IoSlice::new(first);
@@ -190,7 +219,8 @@ impl Port for TapPort {
     type Error = Errno;
 
     fn caps(&self) -> Caps {
-        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled: true, ..Caps::ETHERNET }
+        let checksums_filled = !self.as_given;
+        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled, ..Caps::ETHERNET }
     }
 
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Errno> {

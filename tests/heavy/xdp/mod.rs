@@ -1,7 +1,6 @@
 //! crore's own stack on an interface that it shares with the kernel, between two network namespaces.
 //! Needs root.
 
-mod bytes;
 mod clients;
 mod machine;
 mod queues;

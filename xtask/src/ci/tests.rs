@@ -9,10 +9,6 @@ use super::report::Tally;
 /// Builds crore and runs the heavy tests, one after the other: each wants the machine for itself.
 pub fn heavy(metadata: &Metadata, arguments: &[&str]) -> Outcome<Tally> {
     let program = crate::build::crore(metadata)?;
-    // Where the tests look for it: beside themselves.
-    Invocation::new("cargo")
-        .arguments(&["build", "--locked", "--package", "crore", "--example", "echo_on_interface"])
-        .run()?;
     let screenshot = metadata.target_directory.join("status.png");
     Invocation::new("cargo")
         .arguments(&["test", "--locked", "--package", "crore-tests", "--test", "heavy", "--"])

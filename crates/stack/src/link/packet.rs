@@ -1,7 +1,7 @@
 //! The first of the three passes: what a frame is, and whose connection it belongs to. Invariant: a
 //! [`Found`] segment's lengths and checksums are right and it was sent to this end.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::ops::Range;
 
 use ::tcp::{Flow, PlainArrival};
@@ -149,9 +149,8 @@ impl<P: Port> Link<P> {
         }
         let header = packet.repr();
         let (remote, local) = (IpAddr::V4(header.source), IpAddr::V4(header.destination));
-        // RFC 1122 section 3.2.1.3: not from a broadcast or multicast address, nor for unicast in a
-        // link-layer broadcast.
-        if header.source.is_multicast() || header.source.is_broadcast() || to.is_multicast() {
+        // Nor is anything for one host alone in a link-layer broadcast.
+        if !is_sender(header.source) || to.is_multicast() {
             return Err(Reason::NotForUs);
         }
         match header.protocol {
@@ -186,8 +185,16 @@ impl<P: Port> Link<P> {
         }
         let header = packet.repr();
         let (remote, local) = (IpAddr::V6(header.source), IpAddr::V6(header.destination));
-        // A mapped address stands for an IPv4 one inside a program and is never on the wire.
-        if header.source.is_multicast() || header.source.to_ipv4_mapped().is_some() {
+        let source = header.source;
+        // A mapped address stands for an IPv4 one inside a program and is never on the wire, nor is
+        // the loopback address (RFC 4291 section 2.5.3). Who has no address yet asks only for
+        // neighbours.
+        let is_nobody = header.protocol == protocol::TCP && source.is_unspecified();
+        if source.is_multicast()
+            || source.is_loopback()
+            || source.to_ipv4_mapped().is_some()
+            || is_nobody
+        {
             return Err(Reason::NotForUs);
         }
         match header.protocol {
@@ -223,6 +230,10 @@ impl<P: Port> Link<P> {
     ) -> Result<Packet, Reason> {
         let segment = tcp::View::new(bytes)?;
         let index = self.addresses.index(local).ok_or(Reason::NotForUs)?;
+        // An answer to ourselves would never leave, and could be taken for the other end's.
+        if segment.flags().any(tcp::Flags::SYN) && self.addresses.contains(remote) {
+            return Err(Reason::NotForUs);
+        }
         let caps = &self.caps;
         let accepted = caps.checksums_verified
             || caps.checksums_partial && segment.is_left_to_device(pseudo)
@@ -235,6 +246,14 @@ impl<P: Port> Link<P> {
         let Range { start, end } = offset(frame, bytes);
         Ok(Packet::Segment(Found { flow, ecn, start: start as u16, end: end as u16, plain: None }))
     }
+}
+
+/// Whether a host on a link can have this address: not one of this network or this very host, of
+/// many hosts, or of all (RFC 1122 section 3.2.1.3).
+#[inline]
+const fn is_sender(source: Ipv4Addr) -> bool {
+    let [first, ..] = source.octets();
+    !matches!(first, 0 | 127) && !source.is_multicast() && !source.is_broadcast()
 }
 
 /// Where a part of the frame is in it.

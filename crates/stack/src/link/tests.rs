@@ -324,14 +324,24 @@ fn damaged_fragmented_and_foreign_packets_are_counted_and_dropped() {
 
 /// A segment of the peer's in its frame, with this in its checksum field.
 fn segment(checksum: impl FnOnce(wire::checksum::Sum, &[u8]) -> u16) -> Vec<u8> {
-    let header = wire::tcp::Repr { source_port: 5, destination_port: 80, ..Default::default() };
+    segment_from(PEER, wire::tcp::Flags::default(), checksum)
+}
+
+/// The same from an address and with flags.
+fn segment_from(
+    source: Ipv4Addr,
+    flags: wire::tcp::Flags,
+    checksum: impl FnOnce(wire::checksum::Sum, &[u8]) -> u16,
+) -> Vec<u8> {
+    let header =
+        wire::tcp::Repr { source_port: 5, destination_port: 80, flags, ..Default::default() };
     let mut segment = vec![0; 20];
     header.emit(&mut segment).unwrap();
-    let pseudo = wire::checksum::Sum::pseudo_v4(PEER, OWN, protocol::TCP, 20);
+    let pseudo = wire::checksum::Sum::pseudo_v4(source, OWN, protocol::TCP, 20);
     let checksum = checksum(pseudo, &segment);
     segment[16..18].copy_from_slice(&checksum.to_be_bytes());
     let ip = ipv4::Repr {
-        source: PEER,
+        source,
         destination: OWN,
         protocol: protocol::TCP,
         time_to_live: 64,
@@ -345,6 +355,29 @@ fn segment(checksum: impl FnOnce(wire::checksum::Sum, &[u8]) -> u16) -> Vec<u8> 
     ip.emit(&mut packet).unwrap();
     packet.extend(segment);
     frame(OWN_MAC, EtherType::IPV4, &packet)
+}
+
+#[test]
+fn a_syn_from_an_address_that_nobody_can_have_begins_no_connection() {
+    let bench = Bench::new();
+    let syn = |source: [u8; 4]| {
+        let flags = wire::tcp::Flags::SYN;
+        let frame =
+            segment_from(source.into(), flags, |pseudo, segment| pseudo.bytes(segment).finish());
+        bench.link.parse(&frame).err()
+    };
+    assert_eq!(syn(PEER.octets()), None);
+    for source in [
+        [0; 4],
+        [0, 1, 2, 3],
+        [127, 0, 0, 1],
+        [224, 0, 0, 1],
+        [255; 4],
+        // Our own: a land attack.
+        OWN.octets(),
+    ] {
+        assert_eq!(syn(source), Some(Reason::NotForUs), "{source:?}");
+    }
 }
 
 #[test]

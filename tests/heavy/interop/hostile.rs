@@ -1,0 +1,130 @@
+//! Packets that no client sends: malformed ones, port scans, attempts to tell the system by its
+//! answers. Nothing of them is left, and whoever is connected does not notice.
+
+use rig::Outcome;
+use rig::client::Client;
+use rig::netns::{INTERFACE, Network};
+use rig::process::Process;
+use rig::tree::Tree;
+use serde_json::Value;
+
+use super::Link;
+
+/// Where the server's admin listener is, on its host.
+const ADMIN: &str = "127.0.0.1:9";
+
+/// Sends them, with scapy: `python3 - INTERFACE IPV4 IPV6 SEED`.
+const MALFORMED: &str = include_str!("malformed.py");
+
+/// What the server says of itself, all shards together.
+fn status(network: &Network) -> Outcome<Value> {
+    let text = network.server(&format!("curl -sS --max-time 30 http://{ADMIN}/status.json"))?;
+    let status: Value = serde_json::from_str(&text)?;
+    Ok(status["total"].clone())
+}
+
+/// A server, a client that is connected to it the whole time, and how full its pools are.
+struct Besieged {
+    network: Network,
+    link: Link,
+    crore: Process,
+    friends: Vec<Client>,
+    before: Value,
+    // Served, so it stays until the end.
+    _tree: Tree,
+}
+
+impl Besieged {
+    fn new(link: Link) -> Outcome<Self> {
+        let tree = Tree::new()?;
+        tree.file("file", "here")?;
+        let network = Network::new(1, 1500)?;
+        link.prepare(&network)?;
+        let crore = link.serve(&network, tree.root(), &["--admin", ADMIN])?;
+        let mut friends = Vec::new();
+        for host in link.addresses() {
+            let mut friend = Client::over(network.connect(host, 80)?)?;
+            assert_eq!(friend.get("/file")?.body, b"here");
+            friends.push(friend);
+        }
+        let before = status(&network)?;
+        Ok(Self { network, link, crore, friends, before, _tree: tree })
+    }
+
+    /// Whoever was connected still is, new ones are welcome, and nothing is held that was not before.
+    fn holds_nothing_more(mut self) -> Outcome {
+        for (friend, host) in self.friends.iter_mut().zip(self.link.addresses()) {
+            assert_eq!(friend.get("/file")?.body, b"here", "{host}");
+            let mut new = Client::over(self.network.connect(host, 80)?)?;
+            assert_eq!(new.get("/file")?.body, b"here", "{host}");
+        }
+        assert!(self.crore.ended()?.is_none(), "{}", self.crore.printed()?);
+        let levels = ["connections", "stack_working", "stack_buffers", "stack_frames"];
+        let start = std::time::Instant::now();
+        loop {
+            let now = status(&self.network)?;
+            if levels.iter().all(|level| now[level] == self.before[level]) {
+                return Ok(());
+            }
+            if start.elapsed() > super::PATIENCE {
+                let before = &self.before;
+                return Err(format!("{:?}: {before}\nthen: {now}", self.link).into());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, scapy: cargo xtask heavy"]
+fn malformed_packets_leave_nothing_behind() -> Outcome {
+    let script = Tree::new()?;
+    let script = script.file("malformed.py", MALFORMED).map(|file| (script, file))?;
+    for link in [Link::Xdp, Link::Generic, Link::Tap] {
+        let besieged = Besieged::new(link)?;
+        let [v4, v6] = link.addresses();
+        // Debian's Python: another one may be first in the path, and has no scapy.
+        let sent = besieged
+            .network
+            .client(&format!("/usr/bin/python3 {} {INTERFACE} {v4} {v6} 1", script.1.display()))?;
+        assert!(sent.contains("packets sent"), "{sent}");
+        let after = status(&besieged.network)?;
+        let malformed = after["stack_dropped_malformed"].as_u64();
+        assert!(malformed > Some(0), "{link:?}: nothing was malformed: {after}");
+        besieged.holds_nothing_more()?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, nmap: cargo xtask heavy"]
+fn port_scans_find_what_is_served_and_leave_nothing_behind() -> Outcome {
+    for link in [Link::Xdp, Link::Tap] {
+        let besieged = Besieged::new(link)?;
+        let [v4, v6] = link.addresses();
+        let scan = |flags: &str, host: &str| {
+            let nmap = format!("nmap -n -Pn -T5 --max-retries 1 {flags} {host}");
+            let said = besieged.network.client(&nmap)?;
+            Outcome::Ok((said.clone(), said.lines().any(|line| line.starts_with("80/tcp open"))))
+        };
+        for (flags, host) in
+            [("-O --osscan-limit --max-os-tries 1 -p 1-1000", v4), ("-6 -sT -p 70-90", v6)]
+        {
+            let (said, is_open) = scan(flags, host)?;
+            assert!(is_open, "{link:?} {flags}:\n{said}");
+        }
+        for flags in [
+            "-sT -p 1-1000",
+            "-sN -p 75-85",
+            "-sF -p 75-85",
+            "-sX -p 75-85",
+            "-sA -p 75-85",
+            "-sW -p 75-85",
+            "-sM -p 75-85",
+        ] {
+            scan(flags, v4)?;
+        }
+        besieged.holds_nothing_more()?;
+    }
+    Ok(())
+}
