@@ -113,7 +113,7 @@ impl<P: Port> Link<P> {
         let layout = Layout::of(bytes, !self.caps.checksums_verified)?;
         let (ends, ecn) = layout.ends(bytes)?;
         let (remote, local) = ends.addresses;
-        if ends.macs.1 != self.mac || remote.is_multicast() || remote.is_broadcast() {
+        if ends.macs.1 != self.mac || !is_sender(remote) {
             return None;
         }
         let index = self.addresses.index(IpAddr::V4(local))?;
