@@ -20,6 +20,6 @@ fn main() -> Result<(), Error> {
     let interface = arguments.next().unwrap_or_else(|| "eth0".into());
     let address = arguments.next().unwrap_or_else(|| "0.0.0.0:7000".into());
     println!("echo on {interface}, {address}");
-    let net = Net::Xdp(Xdp { interface, generic: false });
+    let net = Net::Xdp(Xdp { interface, generic: false, sources: Vec::new() });
     Server::new().net(net).listen(&address).run(|_shard| Echo)
 }

@@ -3,7 +3,7 @@
 
 use app::Handler;
 
-use crate::{Error, Net, Running, Server, ShardContext};
+use crate::{Error, Net, Park, Running, Server, ShardContext};
 
 /// Describes a client: handlers that open connections ([`Handler::dial`]) and accept none.
 ///
@@ -46,14 +46,20 @@ use crate::{Error, Net, Running, Server, ShardContext};
 ///
 /// A handler of a [`Server`] may dial just as well; a client is for when there is nothing to
 /// listen on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "a client does nothing until it is started"]
 pub struct Client(Server);
+
+impl Default for Client {
+    fn default() -> Self {
+        Self(Server::new().opens_connections(true))
+    }
+}
 
 impl Client {
     /// A client with the usual limits.
     pub fn new() -> Self {
-        Self(Server::new())
+        Self::default()
     }
 
     /// See [`Server::name`].
@@ -82,6 +88,11 @@ impl Client {
     /// See [`Server::reserve_descriptors`].
     pub fn reserve_descriptors(self, count: u32) -> Self {
         Self(self.0.reserve_descriptors(count))
+    }
+
+    /// See [`Server::park`].
+    pub fn park(self, park: Park) -> Self {
+        Self(self.0.park(park))
     }
 
     /// See [`Server::max_held_bytes`].

@@ -296,4 +296,4 @@ pub use net::{Net, Prefix, Tap, Xdp};
 pub use running::{Control, Running, ShardThread};
 pub use server::{Bound, Server};
 pub use sock::LocalAddress;
-pub use stack::{Drops, Reason, Vitals};
+pub use stack::{Drops, Park, Reason, Vitals};

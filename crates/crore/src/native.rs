@@ -5,15 +5,16 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use base::{Limits, SipKey};
 use port_tap::{Device, OpenError, TapPort};
-use port_xdp::{Attachment, Interface, Mode, Options, XdpPort};
+use port_xdp::{Attachment, Interface, Mode, Options, Sources, XdpPort};
 use rustix::io::Errno;
 use sock::LocalAddress;
 use stack::port::{Alarm, Fanout};
 use stack::wire::ethernet::Mac;
-use stack::{Config, Listener, ReserveError, Route, Secrets, tcp};
+use stack::{Config, Listener, Park, ReserveError, Route, Secrets, tcp};
 
 use crate::{Address, Prefix, Tap, Xdp};
 
@@ -23,6 +24,11 @@ const WORKING: u32 = 32_768;
 /// Packets of one shard that are on their way out: several batches, and those that wait for a
 /// neighbour's address.
 const FRAMES: u32 = 512;
+/// Addresses that a stack has at most.
+const ADDRESSES: usize = 65_536;
+/// Ports that connections are opened from at addresses that nobody else has; those below want
+/// privileges everywhere else.
+const PORTS: RangeInclusive<u16> = 1_024..=u16::MAX;
 
 /// Our own stack on a link, ready to be started: a queue for each shard.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub(crate) struct Link {
     /// What every shard's stack is built with, but for its number and limits.
     config: Config,
     queues: Vec<Queue>,
+    /// Ports that connections are opened from.
+    ports: RangeInclusive<u16>,
     listening: Vec<LocalAddress>,
     /// The kind of link, and what there is to say about this one.
     pub(crate) kind: &'static str,
@@ -60,6 +68,10 @@ pub enum LinkError {
     /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
     /// or it is a Unix socket.
     Listen(Address),
+    /// An address to open connections from is the interface's own.
+    OwnSource(IpAddr),
+    /// There are more addresses to open connections from than a stack has.
+    TooManySources,
     /// A capture was asked for where the kernel's stack is.
     NothingToCapture,
     /// Sockets that were handed over belong to the kernel's stack.
@@ -73,7 +85,12 @@ pub enum LinkError {
 impl Link {
     /// Puts our stack on a TAP device, with a queue for each shard.
     pub(crate) fn on_tap(tap: &Tap, listen: &[Address], shards: u16) -> Result<Self, LinkError> {
-        let config = config(&tap.addresses, &tap.gateways, &tap.device)?;
+        let mut config = config(&tap.addresses, &tap.gateways, &tap.device)?;
+        if !tap.sources.is_empty() {
+            let mut sources = source_addresses(&tap.sources)?;
+            sources.retain(|source| !config.addresses.contains(source));
+            config.addresses.extend(sources);
+        }
         let listening = listening(listen, &tap.addresses)?;
         let device = Device::open(&tap.device, shards).map_err(LinkError::Tap)?;
         let about = about(&device, shards);
@@ -84,7 +101,8 @@ impl Link {
         });
         let queues = Fanout::join(queues.collect()).map_err(LinkError::Memory)?;
         let queues = queues.into_iter().map(|queue| Queue::Tap(Box::new(queue))).collect();
-        Ok(Self { config: listeners(config, listen), queues, listening, kind: "tap", about })
+        let config = listeners(config, listen);
+        Ok(Self { config, queues, ports: PORTS, listening, kind: "tap", about })
     }
 
     /// Puts our stack on an interface of the kernel's. Each shard has queues of its own, so there
@@ -93,7 +111,7 @@ impl Link {
         xdp: &Xdp,
         listen: &[Address],
         shards: Option<u16>,
-        cpus: u16,
+        use_of: Use,
     ) -> Result<Self, LinkError> {
         let interface = Interface::look_up(&xdp.interface).map_err(LinkError::Xdp)?;
         let own: Vec<Prefix> = interface
@@ -104,15 +122,31 @@ impl Link {
         let listen = served(listen, &own);
         let listening = listening(&listen, &own)?;
         let queues = u16::try_from(interface.queues).unwrap_or(u16::MAX);
+        let sources = source_addresses(&xdp.sources)?;
+        if let Some(own) = sources.iter().find(|source| interface.addresses.contains(source)) {
+            return Err(LinkError::OwnSource(*own));
+        }
+        let from_own = use_of.opens && sources.is_empty();
+        let outgoing = from_own.then(port_xdp::free_ports).transpose().map_err(LinkError::Xdp)?;
+        let network = |source: &Prefix| Sources {
+            prefix: source.address,
+            length: source.length,
+            ports: PORTS,
+        };
         let options = Options {
             listeners: inet(&listen).collect(),
-            clients: Vec::new(),
+            outgoing: outgoing.clone(),
+            sources: xdp.sources.iter().map(network).collect(),
+            busy_poll: use_of.park == Park::Poll,
             mode: xdp.generic.then_some(Mode::Generic),
-            shards: shards.unwrap_or(cpus.min(queues)),
+            shards: shards.unwrap_or(use_of.cpus.min(queues)),
         };
+        // Who listens nowhere and has sources connects from these alone.
+        let own_too = sources.is_empty() || !listen.is_empty();
+        let own_addresses = interface.addresses.iter().copied().filter(|_| own_too);
         let config = Config {
             mac: Mac(interface.mac),
-            addresses: interface.addresses.clone(),
+            addresses: own_addresses.chain(sources).collect(),
             routes: interface.routes.iter().map(route).collect(),
             ..plain()?
         };
@@ -120,7 +154,8 @@ impl Link {
         let about = about_interface(&interface, &attached);
         let ports = attached.into_ports().into_iter();
         let queues = ports.map(|port| Queue::Xdp(Box::new(port))).collect();
-        Ok(Self { config: listeners(config, &listen), queues, listening, kind: "xdp", about })
+        let (config, ports) = (listeners(config, &listen), outgoing.unwrap_or(PORTS));
+        Ok(Self { config, queues, ports, listening, kind: "xdp", about })
     }
 
     /// How many shards there are queues for.
@@ -143,11 +178,33 @@ impl Link {
         self.queues.iter_mut().map(alarm).collect()
     }
 
+    /// Ports that connections are opened from, those of all shards.
+    pub(crate) const fn ports(&self) -> &RangeInclusive<u16> {
+        &self.ports
+    }
+
     /// What each shard's stack is built with: the shard's number and limits are still to be set.
     pub(crate) fn into_parts(self) -> impl Iterator<Item = (Config, Queue)> {
         let config = self.config;
         self.queues.into_iter().map(move |queue| (config.clone(), queue))
     }
+}
+
+/// What an interface is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    /// Processors there are for shards.
+    pub(crate) cpus: u16,
+    /// Whether connections are opened, too.
+    pub(crate) opens: bool,
+    pub(crate) park: Park,
+}
+
+/// All addresses of some networks.
+fn source_addresses(sources: &[Prefix]) -> Result<Vec<IpAddr>, LinkError> {
+    let all = sources.iter().flat_map(|source| source.addresses()).take(ADDRESSES + 1);
+    let all: Vec<IpAddr> = all.collect();
+    if all.len() > ADDRESSES { Err(LinkError::TooManySources) } else { Ok(all) }
 }
 
 /// What a shard's stack is built with.
@@ -274,10 +331,16 @@ fn about_interface(interface: &Interface, attached: &Attachment) -> String {
         Mode::Driver => "driver mode",
         Mode::Generic => "generic mode",
     };
+    let long = match attached.mode() {
+        Mode::Generic if interface.is_virtual() => {
+            " (frames that the sending end leaves uncut are lost: there, ethtool -K DEV tso off gso off)"
+        }
+        _ => "",
+    };
     let copies = if attached.is_zero_copy() { "zero-copy" } else { "copying" };
     let queues = interface.queues;
     let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
-    format!("{}, {place}, {copies}, MTU {}, {queues}", interface.name, interface.mtu)
+    format!("{}, {place}, {copies}, MTU {}, {queues}{long}", interface.name, interface.mtu)
 }
 
 fn about(device: &Device, queues: u16) -> String {
@@ -313,6 +376,16 @@ impl fmt::Display for LinkError {
                 f,
                 "{address} is none of the stack's own addresses; 0.0.0.0 and [::] stand for all \
                  of them"
+            ),
+            Self::OwnSource(address) => write!(
+                f,
+                "{address} is the interface's own address, which the kernel connects from as well; \
+                 leave the sources out to share it, or give addresses that are routed to the \
+                 interface and nobody else's"
+            ),
+            Self::TooManySources => write!(
+                f,
+                "crore's own stack connects from at most {ADDRESSES} addresses; give a smaller range"
             ),
             Self::NothingToCapture => f.write_str(
                 "frames can be kept only where crore's own stack is; tcpdump shows the kernel's",
@@ -355,6 +428,19 @@ mod tests {
             let address: Address = text.parse().unwrap();
             let refused = listening(std::slice::from_ref(&address), &own());
             assert_eq!(refused, Err(LinkError::Listen(address)), "{text}");
+        }
+    }
+
+    #[test]
+    fn sources_are_every_address_of_their_networks_and_not_too_many() {
+        let sources = |texts: &[&str]| {
+            let prefixes: Vec<Prefix> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            super::source_addresses(&prefixes).map(|all| all.len())
+        };
+        assert_eq!(sources(&["10.1.0.0/16"]), Ok(65_536));
+        assert_eq!(sources(&["10.1.0.7/30", "fd00::/120"]), Ok(4 + 256));
+        for too_many in [&["10.0.0.0/15"][..], &["10.1.0.0/16", "10.2.0.1/32"], &["::1/0"]] {
+            assert_eq!(sources(too_many), Err(LinkError::TooManySources));
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Xdp {
     /// Whether frames are to be taken in the kernel's generic receive path even where the driver
     /// has a faster one.
     pub generic: bool,
+    /// Addresses that connections are opened from, in place of the interface's own: their packets
+    /// arrive because they are routed to the interface, and the kernel has no use for them.
+    pub sources: Vec<Prefix>,
 }
 
 /// A TAP device, and who our stack is on it.
@@ -52,6 +55,8 @@ pub struct Tap {
     pub addresses: Vec<Prefix>,
     /// Routers to everywhere else: at most one for IPv4 and one for IPv6.
     pub gateways: Vec<IpAddr>,
+    /// More addresses that connections are opened from: each is the stack's own as well.
+    pub sources: Vec<Prefix>,
 }
 
 /// An address and how many of its bits are those of its network: `10.0.0.2/24`, `fd00::2/64`.
@@ -83,6 +88,53 @@ impl FromStr for Prefix {
             return Err(format!("{address} is no address that a host can have"));
         }
         Ok(Self { address, length })
+    }
+}
+
+impl Prefix {
+    /// The networks that so many addresses from `first` on make up, the largest possible.
+    #[must_use]
+    pub fn covering(first: IpAddr, count: u64) -> Vec<Self> {
+        let (mut next, bits) = match first {
+            IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        };
+        let mut left = u128::from(count);
+        let mut networks = Vec::new();
+        while left > 0 {
+            // No larger than what is left, and no larger than where it starts allows.
+            let most = next.trailing_zeros().min(bits);
+            let host_bits = most.min(left.ilog2());
+            let address = match first {
+                // Past the last address it starts again.
+                IpAddr::V4(_) => IpAddr::from((next as u32).to_be_bytes()),
+                IpAddr::V6(_) => IpAddr::from(next.to_be_bytes()),
+            };
+            // At most 128.
+            networks.push(Self { address, length: (bits - host_bits) as u8 });
+            left -= 1 << host_bits;
+            next = next.wrapping_add(1 << host_bits);
+        }
+        networks
+    }
+
+    /// The addresses in the network.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        let host_bits = match self.address {
+            IpAddr::V4(_) => 32 - u32::from(self.length.min(32)),
+            IpAddr::V6(_) => 128 - u32::from(self.length.min(128)),
+        };
+        let count = 1_u128.checked_shl(host_bits).unwrap_or(u128::MAX);
+        let mask = !(count - 1);
+        (0..count).map(move |number| match self.address {
+            IpAddr::V4(address) => {
+                let bits = (address.to_bits() & mask as u32) + number as u32;
+                IpAddr::from(bits.to_be_bytes())
+            }
+            IpAddr::V6(address) => {
+                IpAddr::from(((address.to_bits() & mask) + number).to_be_bytes())
+            }
+        })
     }
 }
 
@@ -118,6 +170,27 @@ mod tests {
     fn prefixes_read_back_as_they_print() {
         for text in ["10.0.0.2/24", "fd00::2/64", "192.0.2.1/32", "10.1.2.3/0"] {
             assert_eq!(text.parse::<Prefix>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_run_of_addresses_is_made_up_of_networks() {
+        for (first, count, expected) in [
+            ("10.0.0.0", 256, "10.0.0.0/24"),
+            ("10.0.0.1", 6, "10.0.0.1/32 10.0.0.2/31 10.0.0.4/31 10.0.0.6/32"),
+            ("10.0.0.7", 1, "10.0.0.7/32"),
+            ("0.0.0.0", 1 << 32, "0.0.0.0/0"),
+            ("fd00::", 1 << 20, "fd00::/108"),
+            ("10.0.0.0", 0, ""),
+        ] {
+            let first = first.parse().unwrap();
+            let networks = Prefix::covering(first, count);
+            let text: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            assert_eq!(text.join(" "), expected);
+            if count < 1 << 20 {
+                let all: Vec<_> = networks.into_iter().flat_map(Prefix::addresses).collect();
+                assert_eq!((all.len() as u64, all.first().copied()), (count, (count > 0).then_some(first)));
+            }
         }
     }
 

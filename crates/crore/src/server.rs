@@ -9,10 +9,10 @@ use base::Limits;
 use listenfd::ListenFd;
 use sock::{Alarm, Kind, ListenOptions, Listener, LocalAddress};
 
-use crate::native::Link;
+use crate::native::{Link, Use};
 use crate::start::{self, Ways};
 use crate::{
-    Address, Capture, Error, LinkError, Net, Running, ShardContext, capture, limits, signals,
+    Address, Capture, Error, LinkError, Net, Park, Running, ShardContext, capture, limits, signals,
 };
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
@@ -52,6 +52,9 @@ pub struct Server {
     reserved: u32,
     limits: Limits,
     capture: Option<Capture>,
+    /// Whether handlers open connections.
+    opens: bool,
+    park: Park,
 }
 
 /// One thing to listen on.
@@ -166,6 +169,21 @@ impl Server {
         self
     }
 
+    /// Whether handlers open connections ([`Handler::dial`]). It has to be said where [`Net::Xdp`]
+    /// shares an interface with the kernel: some ports are taken for them, outside of those that
+    /// the kernel chooses from. Everywhere else they may anyway.
+    pub fn opens_connections(mut self, opens: bool) -> Self {
+        self.opens = opens;
+        self
+    }
+
+    /// What a shard of our own stack does when it has nothing to do; [`Park::Adapt`] if nothing is
+    /// said.
+    pub fn park(mut self, park: Park) -> Self {
+        self.park = park;
+        self
+    }
+
     /// Takes the addresses, and does not accept anything yet. Between this and [`Bound::start`] a
     /// program can give up the privileges it needed for its ports; a change that applies to a
     /// thread and those it starts reaches all shards. See also [`Bound::decide`].
@@ -207,7 +225,8 @@ impl Server {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);
                 let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
                 let asked = self.shards.map(|shards| shards.min(most));
-                on_link(Link::on_interface(xdp, &addresses, asked, cpus.min(most))?)
+                let use_of = Use { cpus: cpus.min(most), opens: self.opens, park: self.park };
+                on_link(Link::on_interface(xdp, &addresses, asked, use_of)?)
             }
             Net::Kernel | Net::Epoll | Net::Uring => {
                 let listeners = self.sockets.into_iter().map(|s| listener(s, shards > 1));
@@ -230,6 +249,7 @@ impl Server {
             capture: self.capture.map(capture::Files::open).transpose()?,
             ways,
             shards,
+            park: self.park,
             name: self.name.unwrap_or_else(|| "shard".into()),
             limits: Limits { connections, ..self.limits },
         })
@@ -310,6 +330,7 @@ pub struct Bound {
     pub(crate) capture: Option<capture::Files>,
     pub(crate) ways: Ways,
     pub(crate) shards: u16,
+    pub(crate) park: Park,
     pub(crate) name: String,
     /// What all shards together may hold.
     pub(crate) limits: Limits,

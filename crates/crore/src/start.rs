@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +24,7 @@ use crate::capture::{Files, Writer};
 use crate::native::{self, Queue};
 use crate::running::ShardThread;
 use crate::server::{Bound, Ground};
-use crate::{Error, LinkError, Net, Running, ShardContext, limits};
+use crate::{Error, LinkError, Net, Park, Running, ShardContext, limits};
 
 /// How long the other shards may go on finishing what they owe when one has failed.
 const FAILURE_GRACE: Duration = Duration::from_secs(5);
@@ -46,7 +47,15 @@ struct Seat {
 /// What one shard's engine stands on.
 enum Footing {
     Sockets { kind: Kind, listeners: Vec<Listener>, alarm: Alarm },
-    Link { config: Box<stack::Config>, queue: Queue, recorder: Option<Recorder> },
+    Link { config: Box<stack::Config>, queue: Queue, recorder: Option<Recorder>, manner: Manner },
+}
+
+/// How a stack of our own goes about it.
+#[derive(Clone, Debug)]
+struct Manner {
+    /// Ports that connections are opened from, over all shards.
+    ports: RangeInclusive<u16>,
+    park: Park,
 }
 
 /// What a shard says when it is ready.
@@ -64,7 +73,7 @@ where
 {
     let addresses = bound.addresses().cloned().collect();
     let limits = bound.limits;
-    let (engine, mut footings) = footings(bound.ground);
+    let (engine, mut footings) = footings(bound.ground, bound.park);
     let writer = bound.capture.map(|files| record(files, &mut footings)).transpose()?;
     let (seats, ready) = seats(footings, &bound.ways, limits);
     let wakes = bound.ways.wakes;
@@ -110,7 +119,7 @@ pub(crate) fn choose(net: &Net) -> (Kind, String) {
 }
 
 /// What each shard's engine stands on, and what that is called and why it was taken.
-fn footings(ground: Ground) -> ((&'static str, String), Vec<Footing>) {
+fn footings(ground: Ground, park: Park) -> ((&'static str, String), Vec<Footing>) {
     match ground {
         Ground::Sockets { net, choice, hands, alarms } => {
             let (kind, why) = choice.unwrap_or_else(|| choose(&net));
@@ -123,8 +132,13 @@ fn footings(ground: Ground) -> ((&'static str, String), Vec<Footing>) {
         }
         Ground::Link(link) => {
             let about = (link.kind, link.about.clone());
-            let footing =
-                |(config, queue)| Footing::Link { config: Box::new(config), queue, recorder: None };
+            let manner = Manner { ports: link.ports().clone(), park };
+            let footing = |(config, queue)| Footing::Link {
+                config: Box::new(config),
+                queue,
+                recorder: None,
+                manner: manner.clone(),
+            };
             (about, link.into_parts().map(footing).collect())
         }
     }
@@ -236,17 +250,17 @@ where
                 }),
             }
         }
-        Footing::Link { config, queue, recorder } => {
+        Footing::Link { config, queue, recorder, manner } => {
             let config = native::for_shard(*config, number, limits);
             let share = (place.context.index, place.context.shards);
             match queue {
                 Queue::Tap(port) => {
                     let port = Tracer::new(*port, recorder);
-                    serve(place, make, |counters| on(port, &config, share, counters))
+                    serve(place, make, |counters| on(port, &config, (share, manner), counters))
                 }
                 Queue::Xdp(port) => {
                     let port = Tracer::new(*port, recorder);
-                    serve(place, make, |counters| on(port, &config, share, counters))
+                    serve(place, make, |counters| on(port, &config, (share, manner), counters))
                 }
             }
         }
@@ -257,11 +271,13 @@ where
 fn on<P: Port, C: Copy + Default>(
     port: P,
     config: &stack::Config,
-    (index, shards): (u16, u16),
+    ((index, shards), manner): ((u16, u16), Manner),
     counters: Arc<Counters>,
 ) -> Result<Made<Native<P, C>>, Error> {
     let mut engine = Native::new(port, config, counters, time::now()).map_err(LinkError::Memory)?;
     engine.share_ports(index, shards);
+    engine.limit_ports(manner.ports);
+    engine.set_park(manner.park);
     let vitals = Some(engine.vitals());
     Ok(Made { engine, vitals })
 }

@@ -7,12 +7,11 @@ use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use port::Alarm;
+use port::{Alarm, Mail};
 use rustix::io::Errno;
 
 use crate::bpf::{Filter, Link};
 use crate::guard::Guard;
-use crate::mail::Mail;
 use crate::socket::Socket;
 use crate::{Error, Interface, Mode, XdpPort};
 
@@ -25,13 +24,30 @@ pub struct Options {
     /// Addresses and ports that are taken from the kernel. An unspecified address (`0.0.0.0`,
     /// `::`) stands for each of the interface's addresses of that family, now and later.
     pub listeners: Vec<SocketAddr>,
-    /// Addresses that connections are opened from, with the ports for that. The kernel has to have
-    /// no use of its own for them.
-    pub clients: Vec<(IpAddr, RangeInclusive<u16>)>,
+    /// Ports that connections are opened from at each of the interface's addresses, now and later.
+    /// The kernel has to have no use of its own for them: [`free_ports`](crate::free_ports).
+    pub outgoing: Option<RangeInclusive<u16>>,
+    /// Other addresses that connections are opened from.
+    pub sources: Vec<Sources>,
+    /// Whether the kernel is to look for frames whenever we do, at the cost of a call each time, in
+    /// place of being interrupted: for a processor that does nothing else.
+    pub busy_poll: bool,
     /// Where the program has to run; `None`: in the driver if it can.
     pub mode: Option<Mode>,
     /// How many ports the interface's queues are divided among: at most as many as it has queues.
     pub shards: u16,
+}
+
+/// Addresses that are nobody else's, and whose packets arrive at the interface because they are
+/// routed to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sources {
+    /// Addresses that share the first `length` bits of this.
+    pub prefix: IpAddr,
+    /// How many bits.
+    pub length: u8,
+    /// Ports that connections are opened from there.
+    pub ports: RangeInclusive<u16>,
 }
 
 /// An interface that frames are taken from. What keeps it attached are the ports.
@@ -54,6 +70,7 @@ struct Taken {
     filter: Filter,
     guard: Guard,
     listeners: Vec<SocketAddr>,
+    outgoing: Option<RangeInclusive<u16>>,
     scope: u32,
 }
 
@@ -71,7 +88,7 @@ impl Attachment {
         let taken = Taken::new(interface, options)?;
         let mut parts: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
         for queue in 0..queues {
-            let socket = Socket::open(interface, queue, ETHERNET)?;
+            let socket = Socket::open(interface, queue, ETHERNET, options.busy_poll)?;
             taken.filter.set_socket(queue, socket.as_fd()).map_err(table)?;
             parts[(queue % shards) as usize].push(socket);
         }
@@ -129,15 +146,17 @@ impl Taken {
             filter: Filter::load()?,
             guard: Guard::default(),
             listeners: options.listeners.clone(),
+            outgoing: options.outgoing.clone(),
             scope: interface.index,
         };
         for &address in &interface.addresses {
             taken.take(address)?;
         }
-        for (address, ports) in &options.clients {
-            taken.filter.add_client(*address, ports).map_err(table)?;
+        for Sources { prefix, length, ports } in &options.sources {
+            taken.filter.add_clients((*prefix, *length), ports).map_err(table)?;
         }
-        if taken.guard.is_empty() && options.clients.is_empty() {
+        let opens = options.outgoing.is_some() && !interface.addresses.is_empty();
+        if taken.guard.is_empty() && !opens && options.sources.is_empty() {
             return Err(Error::NoAddress { interface: interface.name.clone() });
         }
         Ok(taken)
@@ -149,7 +168,13 @@ impl Taken {
             self.guard.keep(at, self.scope)?;
             self.filter.add_listener(at).map_err(table)?;
         }
-        Ok(())
+        self.take_outgoing(address)
+    }
+
+    /// Takes what connections are opened from there.
+    fn take_outgoing(&mut self, address: IpAddr) -> Result<(), Error> {
+        let Some(ports) = &self.outgoing else { return Ok(()) };
+        self.filter.add_clients((address, bits(address)), ports).map_err(table)
     }
 
     /// The same for an address that has come since. The right to keep a port that only privileged
@@ -163,7 +188,7 @@ impl Taken {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        self.take_outgoing(address)
     }
 
     /// Leaves it to the kernel.
@@ -171,9 +196,17 @@ impl Taken {
         for at in of(&self.listeners, address) {
             self.filter.remove_listener(at).map_err(table)?;
         }
+        if self.outgoing.is_some() {
+            self.filter.remove_clients((address, bits(address))).map_err(table)?;
+        }
         self.guard.release(address);
         Ok(())
     }
+}
+
+/// Bits of an address.
+const fn bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// What is listened on at an address.

@@ -70,6 +70,8 @@ pub enum Error {
         /// At which address.
         address: SocketAddr,
     },
+    /// The kernel leaves no ports to open connections from.
+    NoPorts,
     /// There are more shards than queues.
     TooFewQueues {
         /// Of which interface.
@@ -139,6 +141,12 @@ impl fmt::Display for Error {
                 f,
                 "{address} is in use by another program of this machine, which would not hear \
                  from its clients any more; end it (`ss -ltnp` names it) or listen elsewhere"
+            ),
+            Self::NoPorts => f.write_str(
+                "no ports are left for connections of crore's own: the kernel chooses from nearly \
+                 all of them, or programs have them; leave some with `sysctl -w \
+                 net.ipv4.ip_local_port_range=\"32768 60999\"`, or have connections come from \
+                 addresses that only crore has",
             ),
             Self::TooFewQueues { interface, queues } => write!(
                 f,

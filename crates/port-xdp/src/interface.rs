@@ -84,7 +84,7 @@ impl Interface {
                 self.addresses.push(address);
             }
             News::Route { index, route, .. } if index == self.index => self.routes.push(route),
-            News::Neighbor { index, address, mac } if index == self.index => {
+            News::Neighbor { index, address, mac: Some(mac) } if index == self.index => {
                 self.neighbors.push((address, mac));
             }
             _ => {}

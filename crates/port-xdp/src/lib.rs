@@ -5,12 +5,12 @@
 //! | `interface`, `netlink` | what the kernel knows: addresses, routes, neighbours, and what changes |
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
-//! | `guard` | keeps our ports from the machine's other programs |
-//! | `mail` | frames passed on between shards |
+//! | `guard`, `outgoing` | keep our ports from the machine's other programs, and find such as nobody has |
 //! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |
 //!
-//! Invariant: only TCP segments for addresses and ports that were asked for are taken from the
-//! kernel, and nothing of it outlives the process: program, sockets and kept ports are descriptors.
+//! Invariant: only TCP segments for addresses and ports that were asked for, and ICMP errors about
+//! such, are taken from the kernel, and nothing of it outlives the process: program, sockets and
+//! kept ports are descriptors.
 
 mod attachment;
 mod bpf;
@@ -18,18 +18,19 @@ mod checksum;
 mod error;
 mod guard;
 mod interface;
-mod mail;
 mod netlink;
+mod outgoing;
 mod port;
 mod probe;
 mod ring;
 mod socket;
 mod umem;
 
-pub use attachment::{Attachment, Options};
+pub use attachment::{Attachment, Options, Sources};
 pub use bpf::Mode;
 pub use error::Error;
 pub use interface::Interface;
 pub use netlink::Route;
+pub use outgoing::free_ports;
 pub use port::XdpPort;
 pub use socket::Counted;

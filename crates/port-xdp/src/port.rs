@@ -1,21 +1,20 @@
 //! The queues of an interface as a port of one shard: [`XdpPort`]. Invariant: frames of one queue are
-//! handed over in the order they arrived in; frames are sent in the order they are given.
+//! handed over in the order they arrived in; frames to one peer are sent in the order they are given.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::Instant;
 use mem::{Batch, Frame, Pool};
-use port::{Alarm, Caps, News, Port};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use port::{Alarm, Caps, Mail, News, Port};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
-use crate::mail::Mail;
 use crate::netlink::{self, Netlink, Route};
 use crate::socket::{Counted, Socket};
 use crate::{Interface, probe};
@@ -33,6 +32,10 @@ pub struct XdpPort {
     caps: Caps,
     /// At least one.
     sockets: Vec<Socket>,
+    /// The one that frames are taken from first.
+    first: usize,
+    /// Who is waited for: the alarm, the changes, the sockets.
+    waited_for: Vec<libc::pollfd>,
     alarm: Alarm,
     mail: Option<Mail>,
     changes: Changes,
@@ -71,9 +74,10 @@ impl XdpPort {
             news: VecDeque::new(),
         };
         for &(address, mac) in &interface.neighbors {
-            changes.news.push_back(News::Neighbor { address, mac });
+            changes.news.push_back(News::Neighbor { address, mac: Some(mac) });
         }
-        Ok(Self { caps, sockets, alarm, mail, changes, calls: 0 })
+        let waited_for = Vec::with_capacity(2 + sockets.len());
+        Ok(Self { caps, sockets, first: 0, waited_for, alarm, mail, changes, calls: 0 })
     }
 
     /// What ends this port's [`Port::wait`] from another thread.
@@ -111,23 +115,41 @@ impl XdpPort {
             let left = until.since(now());
             timespec(left)
         });
-        let sockets = self.sockets.iter().map(|socket| {
-            let sending = if socket.is_sending() { PollFlags::OUT } else { PollFlags::empty() };
-            PollFd::new(socket, PollFlags::IN | sending)
-        });
-        let alarm = PollFd::new(&self.alarm, PollFlags::IN);
-        let changes = PollFd::new(&self.changes.netlink, PollFlags::IN);
-        let mut waited_for: Vec<PollFd<'_>> = [alarm, changes].into_iter().chain(sockets).collect();
-        match poll(&mut waited_for, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let Self { alarm, changes, sockets, waited_for, .. } = self;
+        let entry = |descriptor: BorrowedFd<'_>, events| libc::pollfd {
+            fd: descriptor.as_raw_fd(),
+            events,
+            revents: 0,
+        };
+        waited_for.clear();
+        let others = [alarm.as_fd(), changes.netlink.as_fd()];
+        waited_for.extend(others.map(|other| entry(other, libc::POLLIN)));
+        waited_for.extend(sockets.iter().map(|socket| {
+            let sending = if socket.is_sending() { libc::POLLOUT } else { 0 };
+            entry(socket.as_fd(), libc::POLLIN | sending)
+        }));
+        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: as many entries as are said, of descriptors that live as long as this value; the
+        // time, if there is one, outlives the call; no signals are masked.
+        let ready = unsafe {
+            // As many queues as a machine has are far below 2^32.
+            libc::ppoll(
+                waited_for.as_mut_ptr(),
+                waited_for.len() as libc::nfds_t,
+                timeout,
+                std::ptr::null(),
+            )
+        };
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            let interrupted = error.kind() == io::ErrorKind::Interrupted;
+            return if interrupted { Ok(()) } else { Err(error) };
         }
-        let has_come: [bool; 2] = [0, 1].map(|at: usize| !waited_for[at].revents().is_empty());
-        if has_come[0] {
-            self.alarm.clear();
+        if waited_for[0].revents != 0 {
+            alarm.clear();
         }
-        if has_come[1] {
-            self.changes.take();
+        if waited_for[1].revents != 0 {
+            changes.take();
         }
         Ok(())
     }
@@ -146,19 +168,34 @@ impl Port for XdpPort {
             self.calls = 0;
             self.changes.take();
         }
-        // The queue that was first is last the next time, so that none starves.
-        self.sockets.rotate_left(1);
-        for socket in &mut self.sockets {
+        if let Some(mail) = &mut self.mail {
+            // What was passed on while the last batch was dealt with.
+            mail.deliver();
+        }
+        // Another queue is the first each time, so that none starves.
+        self.first = (self.first + 1) % self.sockets.len();
+        let (last, first) = self.sockets.split_at_mut(self.first);
+        for socket in first.iter_mut().chain(last) {
             socket.take(pool, into);
         }
         Ok(())
     }
 
     fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> io::Result<()> {
-        match self.sockets.iter_mut().min_by_key(|socket| socket.queue) {
-            Some(socket) => socket.send(pool, frames),
-            None => Ok(()),
+        let queues = self.sockets.len();
+        for socket in &mut self.sockets {
+            socket.reclaim();
         }
+        while let Some(frame) = frames.first() {
+            let data = pool.data(frame);
+            if !self.sockets[queue_for(data, queues)].queue(data) {
+                break;
+            }
+            if let Some(frame) = frames.pop() {
+                pool.give(frame);
+            }
+        }
+        self.sockets.iter_mut().try_for_each(Socket::kick)
     }
 
     fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
@@ -182,6 +219,9 @@ impl Port for XdpPort {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
+        if let Some(mail) = &mut self.mail {
+            mail.deliver();
+        }
         if self.has_arrivals() {
             return Ok(());
         }
@@ -213,6 +253,25 @@ impl Changes {
     }
 }
 
+/// Which of so many queues a frame of ours goes out by: all to one peer and port by the same, so that
+/// they stay in order.
+fn queue_for(frame: &[u8], queues: usize) -> usize {
+    if queues == 1 {
+        return 0;
+    }
+    // The lower half of the destination and the port there; behind IPv4 headers without options and
+    // IPv6 ones without extensions, as ours are. What has neither goes anywhere.
+    let at = match frame.get(12..14) {
+        Some([0x08, 0x00]) => [32, 36],
+        Some([0x86, 0xdd]) => [52, 56],
+        _ => return 0,
+    };
+    let word = |at: usize| frame.get(at..at + 2).map_or(0, |word| usize::from(word[0]) << 8 | usize::from(word[1]));
+    // Fibonacci hashing, Knuth, The Art of Computer Programming 6.4.
+    let key = (word(at[0]) << 16 | word(at[1])) as u64;
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % queues
+}
+
 /// `CLOCK_MONOTONIC`, which the times of a shard are read from.
 fn now() -> Instant {
     let time = clock_gettime(ClockId::Monotonic);
@@ -220,6 +279,40 @@ fn now() -> Instant {
     Instant::from_nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-const fn timespec(time: Duration) -> Timespec {
-    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos() as i64 }
+const fn timespec(time: Duration) -> libc::timespec {
+    // Half of 2^64 ns are 292 years.
+    libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: time.subsec_nanos() as _ }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::queue_for;
+
+    #[test]
+    fn frames_to_one_peer_go_by_one_queue_and_those_to_many_by_all() {
+        for (kind, length, address, port) in
+            [([0x08, 0x00], 54, 33, 36), ([0x86, 0xdd], 74, 53, 56)]
+        {
+            let frame = |peer: u8, to: u16, other: u8| {
+                let mut frame = vec![other; length];
+                frame[12..14].copy_from_slice(&kind);
+                frame[address] = peer;
+                frame[port..port + 2].copy_from_slice(&to.to_be_bytes());
+                frame[address - 1] = 7;
+                frame
+            };
+            let mut used = [0; 4];
+            for peer in 0..100 {
+                let queue = queue_for(&frame(peer, 40_000, 1), 4);
+                assert_eq!(queue, queue_for(&frame(peer, 40_000, 2), 4));
+                used[queue] += 1;
+            }
+            assert!(used.iter().all(|&count| count > 10), "{used:?}");
+            let queues = (0..100).map(|to| queue_for(&frame(1, to, 0), 2));
+            assert!((20..80).contains(&queues.sum::<usize>()));
+        }
+        for length in 0..40 {
+            assert!(queue_for(&vec![8; length], 3) < 3);
+        }
+    }
 }

@@ -91,10 +91,14 @@ impl<T: Copy> Ring<T> {
         true
     }
 
-    /// As the producer, room for entries now.
-    pub fn room(&mut self) -> u32 {
-        self.there = self.consumer().load(Ordering::Acquire);
-        self.size() - self.here.wrapping_sub(self.there)
+    /// As the producer, whether there is room for so many entries now. The kernel's mark is read
+    /// only where the last reading leaves it open.
+    pub fn has_room(&mut self, entries: u32) -> bool {
+        let free = |ring: &Self| ring.size() - ring.here.wrapping_sub(ring.there);
+        if free(self) < entries {
+            self.there = self.consumer().load(Ordering::Acquire);
+        }
+        free(self) >= entries
     }
 
     /// As the producer, lets the kernel see what was put in.

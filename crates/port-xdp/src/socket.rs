@@ -3,7 +3,7 @@
 //! the list of free ones.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,10 @@ const BUDGET: libc::c_int = 256;
 const OPTION_BUDGET: libc::c_int = 9;
 /// `XDP_TX_METADATA`: there is metadata before this frame.
 const WITH_METADATA: u32 = 1 << 1;
+/// How long the kernel looks for frames when it is asked to, and for how many: as the kernel's own
+/// sample does (Documentation/networking/af_xdp.rst, samples/bpf/xdpsock).
+const BUSY_POLL_US: libc::c_int = 20;
+const BUSY_POLL_FRAMES: libc::c_int = 64;
 /// How long a queue may stay busy: a socket that was closed keeps its own up to half a second.
 const BUSY_FOR: Duration = Duration::from_millis(1500);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -66,11 +70,18 @@ pub(crate) struct Socket {
     pub(crate) queue: u32,
     /// Whether the driver works in the chunks themselves.
     pub(crate) zero_copy: bool,
+    /// Whether the kernel looks for frames when it is asked, and is not interrupted for them.
+    polls: bool,
 }
 
 impl Socket {
-    /// Opens a socket on a queue.
-    pub fn open(interface: &Interface, queue: u32, head_bytes: usize) -> Result<Self, Error> {
+    /// Opens a socket on a queue. `busy_poll`: see [`Socket::take`].
+    pub fn open(
+        interface: &Interface,
+        queue: u32,
+        head_bytes: usize,
+        busy_poll: bool,
+    ) -> Result<Self, Error> {
         let longest = usize::from(interface.mtu) + head_bytes;
         let chunk = if longest + KERNEL_HEAD <= 2048 { 2048 } else { 4096 };
         let deadline = Instant::now() + BUSY_FOR;
@@ -79,7 +90,11 @@ impl Socket {
                 Err(Error::QueueBusy { .. }) if Instant::now() < deadline => {
                     thread::sleep(BUSY_PAUSE);
                 }
-                result => return result,
+                opened => {
+                    let mut socket = opened?;
+                    socket.polls = busy_poll && socket.prefer_busy_poll();
+                    return Ok(socket);
+                }
             }
         }
     }
@@ -107,6 +122,7 @@ impl Socket {
             counted: Counted::default(),
             queue,
             zero_copy: false,
+            polls: false,
         };
         for chunk in 0..RECEIVE {
             socket.fill.push(socket.umem.start(chunk));
@@ -119,18 +135,32 @@ impl Socket {
 
     /// Without it, sending takes a call for each 32 frames.
     fn raise_budget(&self) {
-        use std::os::fd::AsRawFd;
-        let budget: *const libc::c_int = &BUDGET;
-        // SAFETY: the option takes an integer, which is read during the call.
-        unsafe {
+        // Older kernels do not know it, and take more calls.
+        let _ = self.set(libc::SOL_XDP, OPTION_BUDGET, BUDGET);
+    }
+
+    /// Has the driver look for frames when the socket is asked for some, and keep its interrupts to
+    /// itself meanwhile (Linux 5.11). False where the kernel refuses.
+    fn prefer_busy_poll(&self) -> bool {
+        self.set(libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, 1)
+            && self.set(libc::SOL_SOCKET, libc::SO_BUSY_POLL, BUSY_POLL_US)
+            && self.set(libc::SOL_SOCKET, libc::SO_BUSY_POLL_BUDGET, BUSY_POLL_FRAMES)
+    }
+
+    /// Sets an option that is an integer. Says whether the kernel took it.
+    fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> bool {
+        let value: *const libc::c_int = &raw const value;
+        // SAFETY: the options set here take an integer, which is read during the call.
+        let refused = unsafe {
             libc::setsockopt(
                 self.descriptor.as_raw_fd(),
-                libc::SOL_XDP,
-                OPTION_BUDGET,
-                budget.cast(),
+                level,
+                option,
+                value.cast(),
                 size_of::<libc::c_int>() as libc::socklen_t,
-            );
-        }
+            )
+        };
+        refused == 0
     }
 
     fn bind(&mut self, interface: &Interface) -> Result<(), Error> {
@@ -167,18 +197,25 @@ impl Socket {
         self.receive.peek().is_some()
     }
 
-    /// Takes frames that have arrived.
+    /// Takes frames that have arrived. With busy polling the kernel has to be asked to look first.
     pub fn take(&mut self, pool: &mut Pool, into: &mut Batch) {
+        if self.polls && !self.has_arrivals() {
+            self.wake_receiver();
+        }
         let before = self.counted;
         while !into.is_full() && self.take_one(pool, into) {}
         if self.counted != before {
             self.receive.release();
             self.fill.publish();
             if self.fill.needs_wakeup() {
-                // Says to the driver that it may go on; there is nothing to receive this way.
-                let _ = rustix::net::recv(&self.descriptor, &mut [0; 0], RecvFlags::DONTWAIT);
+                self.wake_receiver();
             }
         }
+    }
+
+    /// Says to the driver that it may go on; there is nothing to receive this way.
+    fn wake_receiver(&self) {
+        let _ = rustix::net::recv(&self.descriptor, &mut [0; 0], RecvFlags::DONTWAIT);
     }
 
     /// Takes one frame, of as many pieces as it has. False when there is none, or no buffer.
@@ -212,31 +249,20 @@ impl Socket {
         true
     }
 
-    /// Sends frames. Those that there is no room for stay.
-    pub fn send(&mut self, pool: &mut Pool, frames: &mut Batch) -> io::Result<()> {
-        self.reclaim();
-        let mut queued = false;
-        while let Some(frame) = frames.first() {
-            let data = pool.data(frame);
-            let room = self.umem.chunk() - HEAD;
-            let pieces = data.len().div_ceil(room).max(1);
-            if self.free.len() < pieces || (self.transmit.room() as usize) < pieces {
-                break;
-            }
-            self.queue(data, room);
-            queued = true;
-            if let Some(frame) = frames.pop() {
-                pool.give(frame);
-            }
+    /// Queues a frame to be sent by the next [`Socket::kick`]. False when there is no room for it.
+    pub fn queue(&mut self, data: &[u8]) -> bool {
+        let room = self.umem.chunk() - HEAD;
+        let pieces = data.len().div_ceil(room).max(1);
+        // A frame is shorter than 2^17.
+        if self.free.len() < pieces || !self.transmit.has_room(pieces as u32) {
+            return false;
         }
-        if queued {
-            self.transmit.publish();
-        }
-        self.kick()
+        self.put(data, room);
+        true
     }
 
     /// Copies a frame into chunks and describes them. There are as many as it takes.
-    fn queue(&mut self, data: &[u8], room: usize) {
+    fn put(&mut self, data: &[u8], room: usize) {
         let mut rest = data;
         let mut options = 0;
         let has_metadata = self.umem.has_metadata;
@@ -266,8 +292,9 @@ impl Socket {
         self.counted.sent += 1;
     }
 
-    /// Has the kernel send what it was given, where it wants to be told.
-    fn kick(&mut self) -> io::Result<()> {
+    /// Lets the kernel see what was queued, and tells it to send where it wants to be told.
+    pub fn kick(&mut self) -> io::Result<()> {
+        self.transmit.publish();
         // Each call takes some, or fails; the bound is for a kernel that does neither.
         for _ in 0..TRANSMIT {
             if !self.transmit.is_pending() || !self.transmit.needs_wakeup() {
@@ -294,7 +321,7 @@ impl Socket {
     }
 
     /// Takes back chunks that have been sent.
-    fn reclaim(&mut self) {
+    pub fn reclaim(&mut self) {
         let before = self.free.len();
         while let Some(address) = self.completion.pop() {
             self.free.push(self.umem.start_of(address));

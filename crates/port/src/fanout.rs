@@ -1,6 +1,7 @@
 //! Several queues of one link, each with a stack of its own: [`Fanout`]. What a queue gets that
-//! every stack has to know, the others get too. Invariant: nothing that is passed on is ever
-//! answered, so that a question gets one answer however many stacks there are.
+//! every stack has to know, the others get too; what belongs to the connection of another goes round
+//! until it is there. Invariant: nothing that all get is ever answered, so that a question gets one
+//! answer however many stacks there are.
 
 #[cfg(test)]
 mod tests;
@@ -9,11 +10,11 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use base::Instant;
-use mem::{Batch, Consumer, Pool, Producer, ReserveError, ring};
+use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 use wire::ethernet::EtherType;
 use wire::{arp, ethernet, ipv4, ipv6, protocol};
 
-use crate::{Alarm, Caps, News, Port};
+use crate::{Alarm, Caps, Mail, News, Port};
 
 /// Bytes of frames that wait for a stack from each other one. What does not fit is lost; it was
 /// news that is asked for again.
@@ -28,12 +29,14 @@ const ICMPV6_ERROR_MAX: u8 = 127;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 
 /// One queue of several. What arrives at it and concerns every stack (who a neighbour is, what
-/// became of a packet) is passed on to the other queues.
+/// became of a packet) is told to the other queues.
 #[derive(Debug)]
 pub struct Fanout<P> {
     inner: P,
     others: Vec<(Producer, Alarm)>,
-    passed_on: Vec<Consumer>,
+    told: Vec<Consumer>,
+    /// Segments that belong to one of the others. None where there is no other.
+    mail: Option<Mail>,
 }
 
 impl<P: Port> Fanout<P> {
@@ -43,13 +46,14 @@ impl<P: Port> Fanout<P> {
     /// [`ReserveError`] when the memory for what is passed on is not to be had.
     pub fn join(queues: Vec<(P, Alarm)>) -> Result<Vec<Self>, ReserveError> {
         let (ports, alarms): (Vec<P>, Vec<Alarm>) = queues.into_iter().unzip();
-        let alone = |inner| Self { inner, others: Vec::new(), passed_on: Vec::new() };
-        let mut joined: Vec<Self> = ports.into_iter().map(alone).collect();
+        let alone = |(inner, mail)| Self { inner, others: Vec::new(), told: Vec::new(), mail };
+        let mut joined: Vec<Self> =
+            ports.into_iter().zip(Mail::circle(&alarms)?).map(alone).collect();
         for from in 0..joined.len() {
             for (to, alarm) in alarms.iter().enumerate().filter(|(to, _)| *to != from) {
                 let (producer, consumer) = ring(RING_BYTES)?;
                 joined[from].others.push((producer, alarm.clone()));
-                joined[to].passed_on.push(consumer);
+                joined[to].told.push(consumer);
             }
         }
         Ok(joined)
@@ -60,9 +64,9 @@ impl<P: Port> Fanout<P> {
         &mut self.inner
     }
 
-    /// Takes what the other queues passed on.
-    fn take_passed_on(&mut self, pool: &mut Pool, into: &mut Batch) {
-        for queue in &mut self.passed_on {
+    /// Takes what the other queues told.
+    fn take_told(&mut self, pool: &mut Pool, into: &mut Batch) {
+        for queue in &mut self.told {
             while !into.is_full() && !queue.is_empty() {
                 let Some(mut frame) = pool.take() else { return };
                 let length = queue.pop(|packet| {
@@ -79,7 +83,7 @@ impl<P: Port> Fanout<P> {
         }
     }
 
-    fn pass_on(&mut self, frame: &[u8]) {
+    fn tell(&mut self, frame: &[u8]) {
         for (other, _) in &mut self.others {
             // One that cannot keep up asks for itself.
             let _ = other.push(frame);
@@ -95,16 +99,16 @@ impl<P: Port> Port for Fanout<P> {
     }
 
     fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), P::Error> {
-        if self.others.is_empty() {
-            return self.inner.rx(now, pool, into);
-        }
-        self.take_passed_on(pool, into);
+        let Some(mail) = &mut self.mail else { return self.inner.rx(now, pool, into) };
+        // What was passed on while the last batch was dealt with.
+        mail.deliver();
+        self.take_told(pool, into);
         let before = into.len();
         let result = self.inner.rx(now, pool, into);
         for frame in into.iter().skip(before) {
             let frame = pool.data(frame);
             if concerns_all(frame) {
-                self.pass_on(frame);
+                self.tell(frame);
             }
         }
         for (other, alarm) in &mut self.others {
@@ -120,13 +124,26 @@ impl<P: Port> Port for Fanout<P> {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {
-        // What is passed on from now on rings.
-        let nothing = self.passed_on.iter_mut().all(Consumer::is_empty);
+        if let Some(mail) = &mut self.mail {
+            mail.deliver();
+        }
+        // What comes from the others from now on rings.
+        let nothing = self.told.iter_mut().all(Consumer::is_empty)
+            && self.mail.as_mut().is_none_or(Mail::is_empty);
         if nothing { self.inner.wait(until) } else { Ok(()) }
     }
 
     fn deadline(&self) -> Option<Instant> {
         self.inner.deadline()
+    }
+
+    fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
+        // What all were told already has been everywhere.
+        !concerns_all(frame) && self.mail.as_mut().is_some_and(|mail| mail.pass_on(frame, passed))
+    }
+
+    fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
+        self.mail.as_mut()?.take(pool)
     }
 
     fn find(&mut self, neighbor: IpAddr) {

@@ -1,6 +1,7 @@
 //! Where frames come from and go to: [`Port`].
 //!
-//! [`MemPort`] joins two stacks in one process, [`Fanout`] the queues of one link. [`Faulty`] and [`Tracer`] go around any port: the
+//! [`MemPort`] joins two stacks in one process, [`Fanout`] the queues of one link, [`Mail`] the shards
+//! at them. [`Faulty`] and [`Tracer`] go around any port: the
 //! one makes a link bad on purpose, the other writes down what passes.
 //!
 //! Invariant: a port owns no frame between calls but what [`Faulty`] holds back; a frame handed to
@@ -17,6 +18,7 @@ mod alarm;
 mod bell;
 mod fanout;
 mod fault;
+mod mail;
 mod mem_port;
 mod trace;
 
@@ -29,6 +31,7 @@ pub use alarm::Alarm;
 pub use bell::Bell;
 pub use fanout::Fanout;
 pub use fault::{Faults, Faulty};
+pub use mail::Mail;
 pub use mem_port::MemPort;
 pub use trace::{Filter, Recorder, Tracer};
 
@@ -98,8 +101,8 @@ pub enum News {
     Neighbor {
         /// Its IP address.
         address: IpAddr,
-        /// Its Ethernet address.
-        mac: [u8; 6],
+        /// Its Ethernet address; `None`: it is not known any more.
+        mac: Option<[u8; 6]>,
     },
     /// The host has given this end an address, or taken one away.
     Address {
@@ -135,7 +138,8 @@ pub struct Caps {
     /// Whether the port fills in the TCP or UDP checksum of frames sent, so that it need not be.
     pub checksums_filled: bool,
     /// Whether the host finds neighbours, and answers those that look for us. Where it does, a
-    /// frame's sender is taken to be the way back, and nothing is asked.
+    /// frame's sender is taken to be the way back, nothing is asked, and a neighbour is known until
+    /// the host says otherwise.
     pub host_finds_neighbors: bool,
 }
 

@@ -5,14 +5,13 @@
 //! began.
 
 use core::net::{IpAddr, SocketAddr};
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 
 use base::{Prng, SipKey};
 
-/// The first of the ports to choose from; the last is 65,535. RFC 6056 section 3.2.
+/// The first of the ports to choose from where nothing else is said; the last is 65,535. RFC 6056
+/// section 3.2.
 const FIRST: u16 = 1_024;
-/// How many there are.
-const COUNT: u32 = u16::MAX as u32 - FIRST as u32 + 1;
 /// Counters for destinations: those of two share one seldom, and find their ports all the same.
 const COUNTERS: usize = 256;
 /// Neighbouring choices tried before the search goes on elsewhere, and places searched.
@@ -23,8 +22,10 @@ const PLACES: u32 = 8;
 pub(crate) struct Ports {
     key: SipKey,
     prng: Prng,
-    /// Which ports are this stack's: those whose number, counted from [`FIRST`], gives `share.0` when
-    /// divided by `share.1`. Others have the same addresses and the same key.
+    /// The first and the last that may be chosen.
+    limits: (u16, u16),
+    /// Which ports are this stack's: those whose number, counted from the first, gives `share.0`
+    /// when divided by `share.1`. Others have the same addresses and the same key.
     share: (u16, u16),
     /// How far the choices for a destination have come.
     counters: [u32; COUNTERS],
@@ -32,13 +33,18 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(crate) const fn new(key: SipKey, prng: Prng) -> Self {
-        Self { key, prng, share: (0, 1), counters: [0; COUNTERS] }
+        Self { key, prng, limits: (FIRST, u16::MAX), share: (0, 1), counters: [0; COUNTERS] }
     }
 
     /// Leaves ports to other stacks: this is the one with number `index` of so many.
     pub(crate) fn share(&mut self, index: u16, of: u16) {
-        let of = of.clamp(1, COUNT as u16);
+        let of = of.max(1);
         self.share = (index % of, of);
+    }
+
+    /// Chooses from these ports alone.
+    pub(crate) fn limit(&mut self, ports: RangeInclusive<u16>) {
+        self.limits = ports.into_inner();
     }
 
     /// A choice for a connection to `remote` from one of so many addresses: the address's place
@@ -51,8 +57,8 @@ impl Ports {
         is_free: impl Fn(u32, u16) -> bool,
     ) -> Option<(u32, u16)> {
         // No more than 2^16 addresses of less than 2^16 ports each.
-        let (index, of) = self.share;
-        let own = COUNT / u32::from(of);
+        let ((index, of), (from, to)) = (self.share, self.limits);
+        let own = (u32::from(to) + 1).saturating_sub(from.into()) / u32::from(of);
         let space = addresses.len() as u32 * own;
         if space == 0 {
             return None;
@@ -64,9 +70,9 @@ impl Ports {
                 let counter = &mut self.counters[which];
                 let place = (u64::from(offset) + u64::from(*counter)) % u64::from(space);
                 *counter = (*counter + 1) % space;
-                // Below `space`; the port is below FIRST + COUNT.
+                // Below `space`; the port is not above the last.
                 let (address, port) = (place as u32 / own, (place as u32 % own) as u16);
-                let port = FIRST + port * of + index;
+                let port = from + port * of + index;
                 if is_free(addresses.start + address, port) {
                     return Some((addresses.start + address, port));
                 }
@@ -96,7 +102,10 @@ mod tests {
 
     use base::{Prng, SipKey};
 
-    use super::{COUNT, FIRST, Ports};
+    use super::{FIRST, Ports};
+
+    /// How many there are.
+    const COUNT: u32 = u16::MAX as u32 - FIRST as u32 + 1;
 
     fn ports() -> Ports {
         Ports::new(SipKey::new([1, 2]), Prng::new(3))
@@ -135,6 +144,24 @@ mod tests {
             }
         }
         assert_eq!(seen.len() as u32, COUNT);
+    }
+
+    #[test]
+    fn no_port_outside_the_limits_is_chosen_and_each_inside_is() {
+        let mut seen = HashSet::new();
+        for index in 0..2 {
+            let mut ports = ports();
+            ports.limit(61_000..=61_003);
+            ports.share(index, 2);
+            for _ in 0..2 {
+                seen.insert(ports.choose(remote(80), 0..1, |_, _| true).unwrap().1);
+            }
+        }
+        assert_eq!(seen, HashSet::from([61_000, 61_001, 61_002, 61_003]));
+        let mut none = ports();
+        none.limit(61_000..=61_000);
+        none.share(0, 2);
+        assert_eq!(none.choose(remote(80), 0..1, |_, _| true), None);
     }
 
     #[test]

@@ -94,9 +94,11 @@ fn net(settings: &Settings) -> crore::Net {
             device: device.clone(),
             addresses: settings.addresses.clone(),
             gateways: settings.gateways.clone(),
+            sources: Vec::new(),
         }),
         Net::Xdp(interface, generic) => {
-            crore::Net::Xdp(Xdp { interface: interface.clone(), generic: *generic })
+            let (interface, generic) = (interface.clone(), *generic);
+            crore::Net::Xdp(Xdp { interface, generic, sources: Vec::new() })
         }
     }
 }

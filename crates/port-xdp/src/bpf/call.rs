@@ -21,11 +21,16 @@ const ATTACH_XDP: u32 = 37;
 /// `BPF_F_XDP_HAS_FRAGS`: the program is content to see the first part of a long frame.
 const HAS_FRAGMENTS: u32 = 1 << 5;
 
+/// `BPF_F_NO_PREALLOC`.
+const NO_PREALLOCATION: u32 = 1;
+
 /// `enum bpf_map_type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub(super) enum Kind {
     Hash = 1,
+    /// The longest prefix that fits: `BPF_MAP_TYPE_LPM_TRIE`.
+    Prefixes = 11,
     Sockets = 17,
 }
 
@@ -63,7 +68,8 @@ impl Map {
             key_bytes: key_bytes as u32,
             value_bytes: value_bytes as u32,
             entries,
-            flags: 0,
+            // Such a table takes no memory before it is filled, and wants that to be asked for.
+            flags: if kind == Kind::Prefixes { NO_PREALLOCATION } else { 0 },
         };
         // SAFETY: the attribute of this command, without pointers.
         let descriptor = unsafe { create(MAP_CREATE, &mut attribute)? };

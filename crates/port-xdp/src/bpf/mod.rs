@@ -21,7 +21,7 @@ use crate::Error;
 
 /// Entries that the tables have room for.
 const LISTENERS_MAX: u32 = 16_384;
-const CLIENTS_MAX: u32 = 65_536;
+const CLIENTS_MAX: u32 = 16_384;
 /// Queues the table has room for.
 const QUEUES_MAX: u32 = 1024;
 
@@ -66,7 +66,7 @@ impl Filter {
             Map::new(kind, key_bytes, value_bytes, entries).map_err(not_loaded)
         };
         let listeners = map(Kind::Hash, 20, 1, LISTENERS_MAX)?;
-        let clients = map(Kind::Hash, 16, 4, CLIENTS_MAX)?;
+        let clients = map(Kind::Prefixes, 20, 4, CLIENTS_MAX)?;
         let sockets = map(Kind::Sockets, 4, 4, QUEUES_MAX)?;
         let maps = Maps {
             listeners: listeners.as_fd(),
@@ -94,15 +94,21 @@ impl Filter {
         self.listeners.remove(&listener(at))
     }
 
-    /// Takes segments for an address and these ports from now on.
-    pub fn add_client(
+    /// Takes segments for a network's addresses and these ports from now on. Of two networks that
+    /// have an address the narrower one counts.
+    pub fn add_clients(
         &self,
-        address: IpAddr,
+        network: (IpAddr, u8),
         ports: &RangeInclusive<u16>,
     ) -> rustix::io::Result<()> {
         let [a, b] = ports.start().to_ne_bytes();
         let [c, d] = ports.end().to_ne_bytes();
-        self.clients.set(&octets(address), &[a, b, c, d])
+        self.clients.set(&prefix(network), &[a, b, c, d])
+    }
+
+    /// Takes none for this network any more.
+    pub fn remove_clients(&self, network: (IpAddr, u8)) -> rustix::io::Result<()> {
+        self.clients.remove(&prefix(network))
     }
 
     /// Gives what arrives at a queue to a socket.
@@ -155,6 +161,15 @@ fn octets(address: IpAddr) -> [u8; 16] {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
     }
+}
+
+/// A network as the table has it: how many bits count, then the bits.
+fn prefix((address, length): (IpAddr, u8)) -> [u8; 20] {
+    let before = if address.is_ipv4() { 96 } else { 0 };
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&(before + u32::from(length)).to_ne_bytes());
+    key[4..].copy_from_slice(&octets(address));
+    key
 }
 
 /// An address and port as the table has them.

@@ -22,7 +22,13 @@ fn filter() -> Option<Filter> {
     for listener in ["192.0.2.1:80", "192.0.2.1:65535", "[2001:db8::1]:80"] {
         filter.add_listener(listener.parse().unwrap()).unwrap();
     }
-    filter.add_client("192.0.2.9".parse().unwrap(), &(1000..=1001)).unwrap();
+    for (network, length, ports) in [
+        ("198.51.100.0", 24, 1024..=65535),
+        ("198.51.100.9", 32, 1000..=1001),
+        ("2001:db8:9::", 48, 7..=7),
+    ] {
+        filter.add_clients((network.parse().unwrap(), length), &ports).unwrap();
+    }
     Some(filter)
 }
 
@@ -86,8 +92,85 @@ fn segments_for_what_is_listened_on_are_ours() {
 #[test]
 fn ports_that_connections_are_opened_from_are_ours() {
     let Some(filter) = filter() else { return };
-    let to = |port| verdict(&filter, &ethernet(&[], 0x0800, &ipv4([192, 0, 2, 9], port, 6, 0)));
-    assert_eq!([999, 1000, 1001, 1002].map(to), [PASS, OURS, OURS, PASS]);
+    let to = |last, port| {
+        verdict(&filter, &ethernet(&[], 0x0800, &ipv4([198, 51, 100, last], port, 6, 0)))
+    };
+    // Every address of the network, but for the one that is named by itself.
+    assert_eq!([1023, 1024, 65535].map(|port| to(1, port)), [PASS, OURS, OURS]);
+    assert_eq!([999, 1000, 1001, 1002].map(|port| to(9, port)), [PASS, OURS, OURS, PASS]);
+    let to = |address| verdict(&filter, &ethernet(&[], 0x86dd, &ipv6(address, 7, 6)));
+    assert_eq!([to("2001:db8:9:1::5"), to("2001:db8:8::5")], [OURS, PASS]);
+    let network = ("198.51.100.0".parse().unwrap(), 24);
+    filter.remove_clients(network).unwrap();
+    let frame = ethernet(&[], 0x0800, &ipv4([198, 51, 100, 1], 1024, 6, 0));
+    assert_eq!(verdict(&filter, &frame), PASS);
+}
+
+/// An ICMP error of this kind about a packet, with the quoted one's ports turned round.
+fn error(kind: u8, quoted: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind, 0, 0, 0, 0, 0, 0, 0];
+    message.extend(quoted);
+    message
+}
+
+/// An IPv4 packet from an address and port of ours, as it is quoted: a header with so many words of
+/// options, and eight bytes of TCP.
+fn quoted_ipv4(from: [u8; 4], port: u16, protocol: u8, options: u8) -> Vec<u8> {
+    let mut packet = ipv4([203, 0, 113, 1], 0, protocol, options);
+    packet[12..16].copy_from_slice(&from);
+    let tcp = packet.len() - 20;
+    packet[tcp..tcp + 2].copy_from_slice(&port.to_be_bytes());
+    packet.truncate(tcp + 8);
+    packet
+}
+
+fn quoted_ipv6(from: &str, port: u16, next: u8) -> Vec<u8> {
+    let mut packet = ipv6("2001:db8:ffff::1", 0, next);
+    packet[8..24].copy_from_slice(&from.parse::<std::net::Ipv6Addr>().unwrap().octets());
+    packet[40..42].copy_from_slice(&port.to_be_bytes());
+    packet.truncate(48);
+    packet
+}
+
+/// A packet that carries this.
+fn carrying(mut packet: Vec<u8>, payload: &[u8]) -> Vec<u8> {
+    packet.truncate(packet.len() - 20);
+    packet.extend(payload);
+    packet
+}
+
+#[test]
+fn icmp_errors_about_segments_of_ours_are_ours() {
+    let Some(filter) = filter() else { return };
+    let v4 = |kind, quoted: &[u8]| {
+        let packet = carrying(ipv4(SERVER, 0, 1, 2), &error(kind, quoted));
+        verdict(&filter, &ethernet(&[], 0x0800, &packet))
+    };
+    let v6 = |kind, quoted: &[u8]| {
+        let packet = carrying(ipv6("2001:db8::1", 0, 58), &error(kind, quoted));
+        verdict(&filter, &ethernet(&[], 0x86dd, &packet))
+    };
+    let of_listener = quoted_ipv4(SERVER, 80, 6, 0);
+    assert_eq!([3, 11, 12].map(|kind| v4(kind, &of_listener)), [OURS; 3]);
+    assert_eq!([0, 4, 5, 8, 13].map(|kind| v4(kind, &of_listener)), [PASS; 5]);
+    assert_eq!(v4(3, &quoted_ipv4(SERVER, 80, 6, 3)), OURS, "with options");
+    assert_eq!(v4(3, &quoted_ipv4([198, 51, 100, 7], 40_000, 6, 0)), OURS, "of a client");
+    assert_eq!(v4(3, &quoted_ipv4(SERVER, 22, 6, 0)), PASS, "of the kernel");
+    assert_eq!(v4(3, &quoted_ipv4(SERVER, 80, 17, 0)), PASS, "UDP");
+    let mut fragment = of_listener.clone();
+    fragment[7] = 1;
+    assert_eq!(v4(3, &fragment), PASS, "no ports");
+    let of_listener = quoted_ipv6("2001:db8::1", 80, 6);
+    assert_eq!([1, 2, 3, 4].map(|kind| v6(kind, &of_listener)), [OURS; 4]);
+    assert_eq!([0, 5, 128, 135].map(|kind| v6(kind, &of_listener)), [PASS; 4]);
+    assert_eq!(v6(2, &quoted_ipv6("2001:db8:9::5", 7, 6)), OURS);
+    assert_eq!(v6(2, &quoted_ipv6("2001:db8:9::5", 8, 6)), PASS);
+    assert_eq!(v6(2, &quoted_ipv6("2001:db8::1", 80, 44)), PASS, "a fragment");
+    for quoted in [quoted_ipv4(SERVER, 80, 6, 10), quoted_ipv4(SERVER, 80, 6, 0)] {
+        for length in 0..quoted.len() {
+            assert_eq!(v4(3, &quoted[..length]), PASS, "{length} bytes quoted");
+        }
+    }
 }
 
 #[test]

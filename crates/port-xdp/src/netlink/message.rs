@@ -15,6 +15,7 @@ pub(super) const NEW_ROUTE: u16 = 24;
 pub(super) const DELETE_ROUTE: u16 = 25;
 pub(super) const GET_ROUTE: u16 = 26;
 pub(super) const NEW_NEIGHBOR: u16 = 28;
+pub(super) const DELETE_NEIGHBOR: u16 = 29;
 pub(super) const GET_NEIGHBOR: u16 = 30;
 
 /// `NLM_F_REQUEST`, `NLM_F_DUMP`, `NLM_F_CREATE`.
@@ -55,8 +56,8 @@ pub(crate) enum News {
         index: u32,
         /// The neighbour's address.
         address: IpAddr,
-        /// Its Ethernet address.
-        mac: [u8; 6],
+        /// Its Ethernet address; `None`: it is not known any more.
+        mac: Option<[u8; 6]>,
     },
 }
 
@@ -151,7 +152,7 @@ pub(super) fn parse(kind: u16, body: &[u8]) -> Option<News> {
         NEW_LINK => parse_link(body).map(News::Link),
         NEW_ADDRESS | DELETE_ADDRESS => parse_address(body, kind == NEW_ADDRESS),
         NEW_ROUTE | DELETE_ROUTE => parse_route(body, kind == NEW_ROUTE),
-        NEW_NEIGHBOR => parse_neighbor(body),
+        NEW_NEIGHBOR | DELETE_NEIGHBOR => parse_neighbor(body, kind == NEW_NEIGHBOR),
         _ => None,
     }
 }
@@ -213,11 +214,14 @@ fn parse_route(body: &[u8], present: bool) -> Option<News> {
     Some(News::Route { index: index?, route: Route { prefix, length, gateway }, present })
 }
 
-fn parse_neighbor(body: &[u8]) -> Option<News> {
+fn parse_neighbor(body: &[u8], present: bool) -> Option<News> {
     /// States in which the address may be used: reachable, stale, delay, probe, permanent.
     const USABLE: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
+    /// It does not answer.
+    const FAILED: u16 = 0x20;
     let (family, index, state) = (*body.first()?, u32_at(body, 4)?, u16_at(body, 8)?);
-    if state & USABLE == 0 {
+    let gone = !present || state & FAILED != 0;
+    if !gone && state & USABLE == 0 {
         return None;
     }
     let (mut address, mut mac) = (None, None);
@@ -228,7 +232,8 @@ fn parse_neighbor(body: &[u8]) -> Option<News> {
             _ => {}
         }
     }
-    Some(News::Neighbor { index, address: address?, mac: mac? })
+    let mac = if gone { None } else { Some(mac?) };
+    Some(News::Neighbor { index, address: address?, mac })
 }
 
 fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
@@ -273,7 +278,28 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, dump, messages, parse, use_neighbor};
+    use super::{
+        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, messages, parse, use_neighbor,
+    };
+
+    /// A neighbour that answered, one that did not, and one that the kernel has forgotten.
+    #[test]
+    fn a_neighbour_that_is_gone_has_no_ethernet_address() {
+        let neighbor = |state: u16| {
+            let mut body = vec![2, 0, 0, 0, 7, 0, 0, 0];
+            body.extend(state.to_ne_bytes());
+            body.extend([0, 0]);
+            body.extend([8, 0, 1, 0, 192, 0, 2, 1]);
+            body.extend([10, 0, 2, 0, 2, 0, 0, 0, 0, 9, 0, 0]);
+            body
+        };
+        let news = |mac| News::Neighbor { index: 7, address: [192, 0, 2, 1].into(), mac };
+        let (mac, reachable, failed, incomplete) = ([2, 0, 0, 0, 0, 9], 0x02, 0x20, 0x01);
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(reachable)), Some(news(Some(mac))));
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(failed)), Some(news(None)));
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(incomplete)), None);
+        assert_eq!(parse(DELETE_NEIGHBOR, &neighbor(reachable)), Some(news(None)));
+    }
 
     /// Whatever the kernel sends, or half of it, is read without a panic.
     #[test]

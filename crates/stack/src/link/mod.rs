@@ -74,7 +74,7 @@ impl<P: Port> Link<P> {
             mac: config.mac,
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
-            neighbors: Neighbors::new(config.frames),
+            neighbors: Neighbors::new(config.frames, caps.host_finds_neighbors),
             frames: Pool::new_in(arena, config.frames, buffer_bytes(caps.mtu))?,
             out: Batch::new(),
             packets: (0, 0),
@@ -126,7 +126,8 @@ impl<P: Port> Link<P> {
     /// The host knows something new about the link.
     fn hear(&mut self, news: News) {
         match news {
-            News::Neighbor { address, mac } => self.learn(address, Mac(mac), true),
+            News::Neighbor { address, mac: Some(mac) } => self.learn(address, Mac(mac), true),
+            News::Neighbor { address, mac: None } => self.neighbors.forget(address),
             News::Address { address, present: true } => self.addresses.add(address),
             News::Address { address, present: false } => self.addresses.remove(address),
             News::Route { prefix, length, gateway, present } => {

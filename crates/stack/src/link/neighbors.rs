@@ -38,6 +38,8 @@ pub(super) struct Neighbors {
     /// Where the last one looked up was, and most likely still is.
     last: usize,
     held_most: usize,
+    /// Whether somebody else says when a neighbour is gone, so that none is forgotten for its age.
+    lasting: bool,
 }
 
 struct Held {
@@ -62,11 +64,13 @@ pub(super) struct Known {
 }
 
 impl Neighbors {
-    /// For a link with `frames` frames for packets going out.
-    pub(super) fn new(frames: u32) -> Self {
+    /// For a link with `frames` frames for packets going out. `lasting`: the host watches over the
+    /// neighbours, and says which are gone.
+    pub(super) fn new(frames: u32, lasting: bool) -> Self {
         let held_most = HELD_MAX.min((frames / HELD_SHARE) as usize);
         let held = VecDeque::with_capacity(held_most);
-        Self { entries: Vec::with_capacity(NEIGHBORS_MAX), held, last: 0, held_most }
+        let entries = Vec::with_capacity(NEIGHBORS_MAX);
+        Self { entries, held, last: 0, held_most, lasting }
     }
 
     /// What is known of the neighbour with this address, which a packet is about to be sent to.
@@ -81,7 +85,7 @@ impl Neighbors {
         }
         let (_, entry) = &mut self.entries[self.last];
         let age = now - entry.confirmed;
-        if age >= FORGET_AFTER {
+        if age >= FORGET_AFTER && !self.lasting {
             entry.mac = None;
         }
         let stale = entry.mac.is_none() || age >= CONFIRM_AFTER;
@@ -106,6 +110,13 @@ impl Neighbors {
                 self.insert(address, entry);
             }
             Err(_) => {}
+        }
+    }
+
+    /// The neighbour is not where it was.
+    pub(super) fn forget(&mut self, address: IpAddr) {
+        if let Ok(place) = self.place(address) {
+            self.entries[place].1.mac = None;
         }
     }
 

@@ -440,8 +440,15 @@ fn where_the_host_finds_neighbors_answers_go_back_where_the_question_came_from()
     bench.link.end_answer();
     bench.send_to(PEER);
     assert!(bench.sent().is_empty());
-    bench.link.hear(News::Neighbor { address: PEER.into(), mac: PEER_MAC.0 });
+    bench.link.hear(News::Neighbor { address: PEER.into(), mac: Some(PEER_MAC.0) });
     assert_eq!(bench.sent().iter().map(to).collect::<Vec<_>>(), [PEER_MAC; 2]);
+    // The host does not say again what has not changed.
+    bench.now += Duration::from_secs(300);
+    bench.send_to(PEER);
+    assert_eq!(bench.sent().iter().map(to).collect::<Vec<_>>(), [PEER_MAC]);
+    bench.link.hear(News::Neighbor { address: PEER.into(), mac: None });
+    bench.send_to(PEER);
+    assert!(bench.sent().is_empty());
 }
 
 #[test]

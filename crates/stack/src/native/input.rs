@@ -8,7 +8,7 @@ use mem::{Batch, Frame, Pool};
 use port::Port;
 use tcp::{Answered, Arrival, Body, Events, Flow, Late, Payload, Received, Unreachable};
 
-use super::{Core, tcp_turn};
+use super::{Core, Stray, tcp_turn};
 use crate::Reason;
 use crate::link::{Complaint, Control, Found, Packet, Segment, Trouble};
 
@@ -55,8 +55,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                     }
                 }
                 Parsed::Control(control) => {
-                    if let Some(complaint) = self.link.control(control, data) {
-                        self.complaint(app, &complaint);
+                    if let Some(complaint) = self.link.control(control, data)
+                        && !self.complaint(app, &complaint)
+                    {
+                        // It may speak of a connection of another shard.
+                        self.link.pass_on(data, self.passed);
                     }
                 }
                 Parsed::Dropped => {}
@@ -68,11 +71,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// A segment that fits nothing here goes to the link's next shard, if that has not seen it: the
     /// path of a connection may have moved from its queue to ours. Nobody's is answered with a reset.
     fn deal_with_stray(&mut self, frame: &[u8]) {
-        if let Some((ends, reset)) = self.stray.take()
-            && !self.link.pass_on(frame, self.passed)
-        {
-            self.drops.count(Reason::NoConnection);
-            self.send(&ends, &reset.outgoing());
+        let Some(stray) = self.stray.take() else { return };
+        if self.link.pass_on(frame, self.passed) {
+            return;
+        }
+        self.drops.count(stray.reason);
+        if let Some(reset) = stray.reset {
+            self.send(&stray.ends, &reset.outgoing());
         }
     }
 
@@ -152,7 +157,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                     return self.segment_for_block(app, block, segment);
                 }
                 Answered::Early => received.reset = None,
-                Answered::No => self.stray = received.reset.take().map(|r| (self.ends(segment), r)),
+                Answered::No => {
+                    let ends = self.ends(segment);
+                    let reset = received.reset.take();
+                    self.stray = Some(Stray { ends, reset, reason: Reason::NoConnection });
+                }
             }
         }
         let held = &mut self.blocks[block];
@@ -285,24 +294,28 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
     }
 
-    /// An ICMP error about a packet of ours.
-    pub(super) fn complaint<H: Handler<Conn = C>>(&mut self, app: &mut H, complaint: &Complaint) {
+    /// An ICMP error about a packet of ours. Says whether it is of a connection here.
+    pub(super) fn complaint<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        complaint: &Complaint,
+    ) -> bool {
         let about = &complaint.about;
         if about.protocol != wire::protocol::TCP {
-            return;
+            return false;
         }
-        let Some(local) = self.link.addresses.index(about.source) else { return };
+        let Some(local) = self.link.addresses.index(about.source) else { return false };
         let remote = about.destination;
         let flow = Flow::new(remote, about.destination_port, local, about.source_port);
         let found = self.flows.find(self.flows.hash(&flow), &flow);
-        let Some(slot) = found else { return };
+        let Some(slot) = found else { return false };
         let block = match self.flows.get(slot).map(|record| record.body) {
             Some(Body::Working(block)) => Some(block),
             Some(Body::Replied(index)) => self.resume(slot, index),
             // Nothing is in flight that could be spoken of.
             Some(Body::Sleeping(_) | Body::TimeWait(_)) | None => None,
         };
-        let Some(block) = block else { return };
+        let Some(block) = block else { return true };
         let error = match complaint.what {
             Trouble::TooBig { mtu } => Unreachable::TooBig { mss: mss_of(mtu, remote) },
             Trouble::Unreachable { hard: true } => Unreachable::Hard,
@@ -310,9 +323,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         };
         let events = self.blocks[block].tcp.unreachable(self.now, Seq(about.sequence), error);
         if events.any(Events::OVER) {
-            return self.unmade(app, block, DialError::Unreachable);
+            self.unmade(app, block, DialError::Unreachable);
+        } else {
+            self.run(app, block, &[]);
         }
-        self.run(app, block, &[]);
+        true
     }
 }
 

@@ -9,7 +9,7 @@ use port::Port;
 use tcp::{Answered, Arrival, Body, Flow, Listened, Opening, Reset, Sleeping, Tuple};
 
 use super::input::arrival;
-use super::{Core, tcp_turn};
+use super::{Core, Stray, tcp_turn};
 use crate::Reason;
 use crate::link::Segment;
 
@@ -24,12 +24,13 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let ends = self.ends(segment);
         let arrived = arrival(segment, false);
         if self.draining || self.listener(&ends).is_none() {
-            self.drops.count(Reason::NoListener);
-            self.stray = Reset::answering(&arrived).map(|reset| (ends, reset));
+            let reset = Reset::answering(&arrived);
+            self.stray = Some(Stray { ends, reset, reason: Reason::NoListener });
             return;
         }
+        let stray = |reset| Some(Stray { ends, reset, reason: Reason::NoConnection });
         match Listened::to(&arrived) {
-            Listened::Ignore => self.drops.count(Reason::NoConnection),
+            Listened::Ignore => self.stray = stray(None),
             Listened::Syn => self.accept(app, segment, hash, None),
             Listened::Acknowledgment(reset) => {
                 let config = &self.settings.tcp;
@@ -38,7 +39,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                         self.begin_from_cookie(app, segment, hash, &sleeping);
                     }
                     Answered::Early => self.drops.count(Reason::NoConnection),
-                    Answered::No => self.stray = Some((ends, reset)),
+                    Answered::No => self.stray = stray(Some(reset)),
                 }
             }
         }

@@ -19,10 +19,12 @@ mod tests;
 mod timers;
 
 pub use audit::Inconsistency;
+pub use patience::Park;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use app::{Counters, Engine, Handler, Seen};
 use base::{ConnId, Instant, Prng, SipKey};
@@ -37,7 +39,7 @@ use crate::link::Link;
 use crate::ports::Ports;
 use crate::receive_store::{PAGE, ReceiveStore};
 use crate::replies::Replies;
-use crate::{Config, Drops, Listener, Vitals};
+use crate::{Config, Drops, Listener, Reason, Vitals};
 use patience::Patience;
 
 /// Batches of packets taken in one turn at most.
@@ -86,9 +88,8 @@ struct Core<P: Port, C> {
     settings: Settings,
     challenges: ChallengeLimit,
     cookies: Cookies,
-    /// What the segment being looked at is to be answered with if it is nobody's, and whose it would
-    /// be.
-    stray: Option<(Tuple, Reset)>,
+    /// The segment being looked at, if it is nobody's here.
+    stray: Option<Stray>,
     /// Shards that have passed on the segment being looked at: it is none of theirs.
     passed: u16,
     counters: Arc<Counters>,
@@ -96,6 +97,15 @@ struct Core<P: Port, C> {
     vitals: Arc<Vitals>,
     now: Instant,
     draining: bool,
+}
+
+/// A segment that is nobody's.
+struct Stray {
+    /// Whose it would be.
+    ends: Tuple,
+    /// What it is answered with if it is nobody's anywhere.
+    reset: Option<Reset>,
+    reason: Reason,
 }
 
 /// What does not change.
@@ -237,6 +247,17 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     /// the one with number `index` of so many. Without that all ports are its own.
     pub fn share_ports(&mut self, index: u16, of: u16) {
         self.core.ports.share(index, of);
+    }
+
+    /// Has connections opened from no other ports than these, where others of the same addresses
+    /// are somebody else's. Without that from 1,024 on.
+    pub fn limit_ports(&mut self, ports: RangeInclusive<u16>) {
+        self.core.ports.limit(ports);
+    }
+
+    /// What the engine does when it has nothing to do; [`Park::Adapt`] if nothing is said.
+    pub const fn set_park(&mut self, park: Park) {
+        self.patience.set(park);
     }
 
     /// The port, to look at what it counts.

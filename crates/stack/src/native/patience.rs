@@ -15,9 +15,22 @@ const LONGEST: Duration = Duration::from_micros(50);
 /// in a thousand of the time.
 const RAREST: u32 = 1_024;
 
+/// What an engine with nothing to do does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Park {
+    /// Sleeps, but looks for 50 µs before where sleeps have been shorter than that lately.
+    #[default]
+    Adapt,
+    /// Never sleeps: all of a processor is its own.
+    Poll,
+    /// Sleeps at once.
+    Sleep,
+}
+
 /// Whether it has been worth looking lately.
 #[derive(Debug)]
 pub(super) struct Patience {
+    park: Park,
     /// Short sleeps since the last long one, or since looking was in vain.
     short_sleeps: u32,
     /// Short sleeps that it takes until looking is tried.
@@ -38,7 +51,12 @@ enum State {
 
 impl Patience {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { short_sleeps: 0, needed: 1, state: State::Slept { since: now } }
+        let state = State::Slept { since: now };
+        Self { park: Park::Adapt, short_sleeps: 0, needed: 1, state }
+    }
+
+    pub(super) const fn set(&mut self, park: Park) {
+        self.park = park;
     }
 
     /// After a turn at `now` that found this many events.
@@ -75,7 +93,11 @@ impl Patience {
 
     /// Whether the engine may sleep now. Another turn comes first otherwise.
     pub(super) fn may_sleep(&self) -> bool {
-        matches!(self.state, State::Slept { .. })
+        match self.park {
+            Park::Adapt => matches!(self.state, State::Slept { .. }),
+            Park::Poll => false,
+            Park::Sleep => true,
+        }
     }
 }
 
@@ -85,7 +107,7 @@ mod tests {
 
     use base::Instant;
 
-    use super::{LONGEST, Patience};
+    use super::{LONGEST, Park, Patience};
 
     /// Turns every microsecond, and a sleep of this length whenever it may; gives how many turns
     /// were looks in vain out of `turns`, and how many sleeps there were.
@@ -115,6 +137,16 @@ mod tests {
     fn looking_in_vain_becomes_rare() {
         let (looks, sleeps) = live(LONGEST / 10, 200_000);
         assert!(looks > 0 && looks * 10 < sleeps, "{looks} looks, {sleeps} sleeps");
+    }
+
+    #[test]
+    fn who_is_told_what_to_do_does_that() {
+        let mut patience = Patience::new(Instant::from_millis(1_000));
+        patience.set(Park::Poll);
+        assert!(!patience.may_sleep());
+        patience.set(Park::Sleep);
+        patience.after_turn(Instant::from_millis(1_000), 5);
+        assert!(patience.may_sleep());
     }
 
     #[test]

@@ -2,17 +2,21 @@
 //! [`Mail`]. Invariant: a frame goes round at most once, and says how many shards it has been at.
 //!
 //! A client may move to another path when it has lost packets (Linux does, `net.core.txrehash`), and
-//! its frames then arrive at another queue, whose shard knows nothing of the connection.
+//! its frames then arrive at another queue, whose shard knows nothing of the connection. What answers
+//! a connection that we opened comes to whichever queue its sender's hash says.
+
+use alloc::vec::Vec;
 
 use mem::{Consumer, Frame, Pool, Producer, ReserveError, ring};
-use port::Alarm;
+
+use crate::Alarm;
 
 /// Bytes of frames that can wait for a shard. What finds no room is lost, as on any link.
 const RING_BYTES: usize = 512 << 10;
 
 /// One shard's mailboxes: from the one before it and to the one after it, in a circle.
 #[derive(Debug)]
-pub(crate) struct Mail {
+pub struct Mail {
     shards: u16,
     into: Consumer,
     out: Producer,
@@ -25,6 +29,9 @@ pub(crate) struct Mail {
 impl Mail {
     /// The mailboxes of as many shards as there are alarms, each of which wakes one. None for one
     /// that is alone.
+    ///
+    /// # Errors
+    /// [`ReserveError`] when there is no memory for what waits.
     pub fn circle(alarms: &[Alarm]) -> Result<Vec<Option<Self>>, ReserveError> {
         if alarms.len() < 2 {
             return Ok(alarms.iter().map(|_| None).collect());
@@ -47,7 +54,8 @@ impl Mail {
         Ok(mail.collect())
     }
 
-    /// Gives a frame to the next shard. `false` when that is where it began.
+    /// Gives a frame to the next shard, which hears of it after [`Mail::deliver`]. `false` when that
+    /// is where it began.
     pub fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
         let passed = passed + 1;
         if passed >= self.shards {
@@ -56,11 +64,16 @@ impl Mail {
         self.parcel.clear();
         self.parcel.extend(passed.to_ne_bytes());
         self.parcel.extend(frame);
-        if self.out.push(&self.parcel).is_ok() {
-            self.out.publish();
+        // A shard that does not keep up loses frames, as it does those of the link.
+        let _ = self.out.push(&self.parcel);
+        true
+    }
+
+    /// Lets the next shard see what was passed on to it. Once for a batch: it costs a system call.
+    pub fn deliver(&mut self) {
+        if self.out.publish() {
             self.alarm.ring();
         }
-        true
     }
 
     /// Takes a frame, and how many shards have passed it on.
@@ -96,10 +109,12 @@ impl Mail {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use mem::Pool;
-    use port::Alarm;
 
     use super::Mail;
+    use crate::Alarm;
 
     #[test]
     fn a_frame_goes_round_once() {
@@ -107,11 +122,14 @@ mod tests {
         let mut mail: Vec<Mail> = Mail::circle(&alarms).unwrap().into_iter().flatten().collect();
         let mut pool = Pool::new(4, 64).unwrap();
         assert!(mail[1].pass_on(b"frame", 0));
+        assert!(mail[2].is_empty(), "nobody is rung for each frame");
+        mail[1].deliver();
         assert!(mail[0].take(&mut pool).is_none() && mail[1].take(&mut pool).is_none());
         let (frame, passed) = mail[2].take(&mut pool).unwrap();
         assert_eq!((pool.data(&frame), passed), (&b"frame"[..], 1));
         pool.give(frame);
         assert!(mail[2].pass_on(b"frame", passed));
+        mail[2].deliver();
         let (frame, passed) = mail[0].take(&mut pool).unwrap();
         pool.give(frame);
         assert_eq!(
