@@ -6,6 +6,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use port_xdp::Interface;
+
+use crate::LinkError;
+
 /// What drives the connections.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -44,6 +48,17 @@ pub struct Xdp {
     /// Addresses that connections are opened from, in place of the interface's own: their packets
     /// arrive because they are routed to the interface, and the kernel has no use for them.
     pub sources: Vec<Prefix>,
+}
+
+impl Xdp {
+    /// How many shards the interface has receive queues for.
+    ///
+    /// # Errors
+    /// [`LinkError`] when there is no such interface, or it is down.
+    pub fn queues(&self) -> Result<u16, LinkError> {
+        let interface = Interface::look_up(&self.interface).map_err(LinkError::Xdp)?;
+        Ok(u16::try_from(interface.queues).unwrap_or(u16::MAX))
+    }
 }
 
 /// A TAP device, and who our stack is on it.
@@ -189,7 +204,10 @@ mod tests {
             assert_eq!(text.join(" "), expected);
             if count < 1 << 20 {
                 let all: Vec<_> = networks.into_iter().flat_map(Prefix::addresses).collect();
-                assert_eq!((all.len() as u64, all.first().copied()), (count, (count > 0).then_some(first)));
+                assert_eq!(
+                    (all.len() as u64, all.first().copied()),
+                    (count, (count > 0).then_some(first))
+                );
             }
         }
     }

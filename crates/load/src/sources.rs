@@ -77,6 +77,18 @@ impl Range {
     pub const fn run(first: IpAddr, count: u64) -> Self {
         Self { first, count }
     }
+
+    /// The first address.
+    #[must_use]
+    pub const fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// How many addresses there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
 }
 
 impl fmt::Display for Range {

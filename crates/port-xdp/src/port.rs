@@ -266,7 +266,9 @@ fn queue_for(frame: &[u8], queues: usize) -> usize {
         Some([0x86, 0xdd]) => [52, 56],
         _ => return 0,
     };
-    let word = |at: usize| frame.get(at..at + 2).map_or(0, |word| usize::from(word[0]) << 8 | usize::from(word[1]));
+    let word = |at: usize| {
+        frame.get(at..at + 2).map_or(0, |word| usize::from(word[0]) << 8 | usize::from(word[1]))
+    };
     // Fibonacci hashing, Knuth, The Art of Computer Programming 6.4.
     let key = (word(at[0]) << 16 | word(at[1])) as u64;
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % queues

@@ -1,13 +1,15 @@
 //! What this machine allows: how many processes it takes for the descriptors of a plan. Invariant: a
 //! plan that cannot work for want of descriptors or ports is refused, or said, before it starts.
 
+use base::Bytes;
 use load::Plan;
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::demo::memory;
+use crate::serve::capacity;
 use crate::settings::{Place, Problem};
 
-use super::options::Net;
+use super::net::Net;
 
 /// Descriptors of a process that are no connections': the engine's, and those of connections that
 /// have ended and not been closed yet.
@@ -33,9 +35,9 @@ pub enum Arrangement {
 ///
 /// # Errors
 /// When there are not enough descriptors or ports, whatever is done.
-pub fn arrange(plan: &Plan, net: Net) -> Result<Arrangement, Problem> {
+pub fn arrange(plan: &Plan, net: &Net) -> Result<Arrangement, Problem> {
     let wanted = plan.phases.iter().map(load::Phase::all_connections).max().unwrap_or(0);
-    if net == Net::Mem {
+    if *net == Net::Mem {
         let count = u32::try_from(wanted).unwrap_or(u32::MAX);
         return memory::check(count, 1).map(|()| Arrangement::Memory);
     }
@@ -44,6 +46,9 @@ pub fn arrange(plan: &Plan, net: Net) -> Result<Arrangement, Problem> {
     if let Some(ports) = ports.filter(|ports| *ports < wanted) {
         let reason = format!("{wanted} connections need as many ports, and --sources has {ports}");
         return Err(Problem::new(place(), reason).advise("give a larger range: 127.1.0.0/16"));
+    }
+    if net.is_own_stack() {
+        return own_stack(wanted).map(|()| Arrangement::Here);
     }
     if ports.is_none() && wanted > 64_000 {
         let reason = format!("{wanted} connections cannot come from one address");
@@ -64,6 +69,22 @@ pub fn arrange(plan: &Plan, net: Net) -> Result<Arrangement, Problem> {
             ),
         )
         .advise("raise `ulimit -n`, or ask for less, or use --net mem")),
+    }
+}
+
+/// Whether memory suffices for this end of so many connections. Descriptors are not needed.
+fn own_stack(wanted: u64) -> Result<(), Problem> {
+    let needed = wanted * memory::END_BYTES;
+    match capacity::usable_memory() {
+        Some(available) if needed > available => {
+            let (needed, usable) = (Bytes(needed), Bytes(available));
+            let reason = format!(
+                "{wanted} connections take {needed} of memory at this end, and {usable} can be had"
+            );
+            let place = Place::Flag("--connections".into());
+            Err(Problem::new(place, reason).advise("ask for fewer, or end other programs"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `crore load`: sends load to a server, and says how it fared.
 //!
-//! - [`options`] is what can be said, [`target`] whom to ask, [`plan`] what that comes to,
-//!   [`machine`] whether this machine can do it.
+//! - [`options`] is what can be said, [`net`] what carries the connections, [`target`] whom to ask,
+//!   [`plan`] what that comes to, [`machine`] whether this machine can do it.
 //! - [`crew`] are the shards, here or in workers; [`conduct`] leads them through the phases, with
 //!   [`progress`] shown meanwhile.
 //! - [`figures`] is what was found, [`report`] its forms, [`fail_if`] what is held against it.
@@ -13,6 +13,7 @@ mod crew;
 mod fail_if;
 mod figures;
 mod machine;
+mod net;
 mod options;
 mod plan;
 mod progress;
@@ -34,7 +35,7 @@ pub use options::Options;
 use crew::Job;
 use figures::Figures;
 use machine::Arrangement;
-use options::Net;
+use net::{Net, Place as NetPlace};
 use progress::Progress;
 use target::Target;
 
@@ -57,7 +58,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
     if options.worker {
         return crew::work().map(|()| Verdict::Good);
     }
-    let target = match (options.net, &options.url) {
+    let target = match (&options.net, &options.url) {
         (Net::Mem, _) => Target::read(crew::MEMORY_URL)?,
         (_, Some(url)) => Target::read(url)?,
         (_, None) => return Err(Problem::unplaced("whom to ask? Give a URL").into()),
@@ -66,13 +67,20 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
         return Err(not_ours(&target).into());
     }
     let plan = plan::plan(options, &target)?;
-    let arrangement = machine::arrange(&plan, options.net)?;
+    let arrangement = machine::arrange(&plan, &options.net)?;
     // Before any thread is started, which would else be asked to handle them.
     let signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
-    let shards = shards(options, &target);
+    let shards = shards(options, &target)?;
     announce(&plan, &target, arrangement, shards);
-    let job = Job { plan: plan.clone(), first: 0, shards, of: u32::from(shards), net: options.net };
-    let mut crew = crew::assemble(job, arrangement)?;
+    let job = Job {
+        plan: plan.clone(),
+        first: 0,
+        shards,
+        of: u32::from(shards),
+        net: options.net.clone(),
+    };
+    let place = NetPlace { addresses: options.address.clone(), gateways: options.gateway.clone() };
+    let mut crew = crew::assemble(job, arrangement, &place)?;
     let began = SystemTime::now();
     let mut progress = Progress::new();
     let phases = conduct::conduct(&plan, crew.as_mut(), &signals, &mut progress)?;
@@ -92,10 +100,11 @@ fn not_ours(target: &Target) -> Problem {
     .advise("load on somebody else's server is an attack; --i-may-load-this-host says that you may")
 }
 
-fn shards(options: &Options, target: &Target) -> u16 {
+fn shards(options: &Options, target: &Target) -> Result<u16, Problem> {
     let cpus = u16::try_from(shard::cpu::parallelism()).unwrap_or(u16::MAX);
     let local = target.address.ip().to_canonical().is_loopback();
-    options.shards.unwrap_or(if local { cpus / 2 } else { cpus }).max(1)
+    let wanted = if local { cpus / 2 } else { cpus }.min(net::most_shards(&options.net)?);
+    Ok(options.shards.unwrap_or(wanted).max(1))
 }
 
 /// Says what will be sent, before it is.

@@ -1,15 +1,18 @@
 //! The arguments of `crore load`, and what of them a script can say for each phase: [`Traffic`].
 //! Invariant: a word means the same as a flag and as a key of a script.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
+use crore::Prefix;
 use serde::Deserialize;
 
 use crate::settings::{Size, Span};
 
 use super::fail_if::Condition;
+use super::net::Net;
 
 /// The arguments of `crore load`.
 #[derive(Args, Clone, Debug)]
@@ -24,7 +27,8 @@ pub struct Options {
 
     /// Local addresses to connect from, as ranges; ports are chosen here, not by the kernel
     ///
-    /// 127.1.0.0/16 works on loopback as it is. Elsewhere the addresses have to be this machine's.
+    /// 127.1.0.0/16 works on loopback as it is. Elsewhere the addresses have to be this machine's, or,
+    /// with --net xdp:DEV, nobody's and routed to it.
     #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "Machine")]
     pub sources: Vec<load::Range>,
 
@@ -35,9 +39,22 @@ pub struct Options {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub shards: Option<u16>,
 
-    /// What carries the connections
-    #[arg(long, value_enum, default_value = "kernel", help_heading = "Machine")]
+    /// What carries connections: kernel, epoll, uring, tap:DEV, xdp:DEV, mem
+    ///
+    /// `kernel` takes the faster one of epoll and io_uring. `tap:DEV` and `xdp:DEV` are crore's own
+    /// stack, as in crore serve: no descriptors, so one process for any number of connections. With
+    /// `xdp:DEV` connections come from the interface's own addresses, or from --sources that are
+    /// routed to it. `mem` is the same stack over memory, to a server in this process: no URL.
+    #[arg(long, value_name = "ENGINE", default_value = "kernel", help_heading = "Machine")]
     pub net: Net,
+
+    /// With tap:DEV: crore's own address there, with its network: 10.0.0.2/24
+    #[arg(long, value_name = "ADDR/LEN", value_delimiter = ',', help_heading = "Machine")]
+    pub address: Vec<Prefix>,
+
+    /// With tap:DEV: the router to other networks
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Machine")]
+    pub gateway: Vec<IpAddr>,
 
     /// Run the phases that this file describes, one after the other, each reported on its own
     ///
@@ -71,20 +88,6 @@ pub struct Options {
     /// A worker of another `crore load`, told on standard input what to do.
     #[arg(long, hide = true)]
     pub worker: bool,
-}
-
-/// What carries the connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Net {
-    /// Kernel sockets, by epoll or io_uring, whichever is faster here
-    Kernel,
-    /// Kernel sockets by epoll
-    Epoll,
-    /// Kernel sockets by io_uring
-    Uring,
-    /// crore's own stack over memory, to a server in this process: no URL, no descriptors
-    Mem,
 }
 
 /// What is sent in a phase.

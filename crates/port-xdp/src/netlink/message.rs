@@ -279,7 +279,8 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::{
-        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, messages, parse, use_neighbor,
+        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, messages, parse,
+        use_neighbor,
     };
 
     /// A neighbour that answered, one that did not, and one that the kernel has forgotten.

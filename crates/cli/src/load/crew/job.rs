@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::serve::{Failure, Signals};
 use crate::settings::Problem;
 
-use super::super::options::Net;
+use super::super::net::{Net, Place};
 use super::Crew;
 use super::shards::Shards;
 
@@ -51,7 +51,7 @@ pub fn work() -> Result<(), Failure> {
     let mut job = String::new();
     stdin().read_line(&mut job).map_err(|error| broken(error.to_string()))?;
     let job: Job = serde_json::from_str(&job).map_err(|error| broken(error.to_string()))?;
-    let mut crew = Shards::start(job)?;
+    let mut crew = Shards::start(job, &Place::default())?;
     let (send, told) = channel();
     thread::spawn(move || {
         for line in stdin().lock().lines().map_while(Result::ok) {

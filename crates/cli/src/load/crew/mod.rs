@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::serve::Failure;
 
 use super::machine::Arrangement;
+use super::net;
 
 pub use job::Job;
 pub use memory::URL as MEMORY_URL;
@@ -57,9 +58,13 @@ pub struct Look {
 ///
 /// # Errors
 /// When a shard or a process cannot be started.
-pub fn assemble(job: Job, arrangement: Arrangement) -> Result<Box<dyn Crew>, Failure> {
+pub fn assemble(
+    job: Job,
+    arrangement: Arrangement,
+    place: &net::Place,
+) -> Result<Box<dyn Crew>, Failure> {
     match arrangement {
-        Arrangement::Here => Ok(Box::new(shards::Shards::start(job)?)),
+        Arrangement::Here => Ok(Box::new(shards::Shards::start(job, place)?)),
         Arrangement::Memory => Ok(Box::new(memory::Memory::start(job)?)),
         Arrangement::Workers(count) => Ok(Box::new(workers::Workers::start(job, count)?)),
     }

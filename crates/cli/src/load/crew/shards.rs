@@ -1,4 +1,4 @@
-//! Shards in this process, on kernel sockets.
+//! Shards in this process, on kernel sockets or our own stack on a link.
 
 use std::sync::Arc;
 
@@ -8,8 +8,12 @@ use load::{Board, Generator, Orders, Place, Share};
 use crate::serve::Failure;
 use crate::settings::Problem;
 
-use super::super::options::Net;
+use super::super::net;
 use super::{Crew, Job, Look};
+
+/// Connections of a shard's own stack beside those that are open: such as have been closed, and wait
+/// out what may be under way to them.
+const BESIDES: u64 = 4_096;
 
 /// Shards as threads.
 pub struct Shards {
@@ -19,17 +23,20 @@ pub struct Shards {
 }
 
 impl Shards {
-    pub fn start(job: Job) -> Result<Self, Failure> {
+    pub fn start(job: Job, place: &net::Place) -> Result<Self, Failure> {
         let Job { plan, first, shards, of, net } = job;
         let orders = Arc::new(Orders::default());
         let boards: Vec<Arc<Board>> = (0..shards).map(|_| Arc::default()).collect();
-        let net = match net {
-            Net::Epoll => crore::Net::Epoll,
-            Net::Uring => crore::Net::Uring,
-            Net::Kernel | Net::Mem => crore::Net::Kernel,
-        };
+        let own_stack = net.is_own_stack();
+        let most = plan.phases.iter().map(load::Phase::all_connections).max().unwrap_or(0);
+        let net = net.engine(place, &plan.sources);
         let (plan, told, telling) = (Arc::new(plan), Arc::clone(&orders), boards.clone());
-        let client = Client::new().name("load").net(net).shards(shards);
+        let mut client = Client::new().name("load").net(net).shards(shards);
+        if own_stack {
+            // Not bounded by descriptors, but by memory, which is reserved for as many as this.
+            let most = most.saturating_add(BESIDES * u64::from(shards));
+            client = client.max_connections(u32::try_from(most).unwrap_or(u32::MAX));
+        }
         let running = client.start(move |shard| {
             let index = first + u32::from(shard.index);
             let place = Place {
@@ -66,7 +73,10 @@ impl Crew for Shards {
     }
 
     fn engine(&self) -> String {
-        self.running.engine().to_owned()
+        match self.running.engine() {
+            link @ ("tap" | "xdp") => format!("{link} ({})", self.running.why()),
+            engine => engine.to_owned(),
+        }
     }
 }
 
