@@ -4,6 +4,7 @@
 mod dial;
 mod http;
 mod pair;
+mod passing;
 mod reply;
 
 use core::time::Duration;
