@@ -1,6 +1,6 @@
 //! What `cargo metadata` knows of the workspace and of all it depends on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,7 +15,6 @@ pub struct Metadata {
     pub workspace_members: Vec<String>,
     pub workspace_root: PathBuf,
     pub target_directory: PathBuf,
-    pub resolve: Resolve,
 }
 
 /// One package, ours or from a registry.
@@ -40,29 +39,6 @@ pub struct Dependency {
     pub path: Option<PathBuf>,
 }
 
-/// The dependency graph as it was resolved.
-#[derive(Deserialize)]
-pub struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<NodeDependency>,
-}
-
-#[derive(Deserialize)]
-struct NodeDependency {
-    pkg: String,
-    dep_kinds: Vec<DependencyKind>,
-}
-
-#[derive(Deserialize)]
-struct DependencyKind {
-    kind: Option<String>,
-}
-
 impl Metadata {
     /// Asks cargo, for the platform this runs on.
     pub fn load() -> Outcome<Self> {
@@ -83,26 +59,28 @@ impl Metadata {
     }
 
     /// All packages compiled for `root` without its tests: itself, its dependencies, theirs.
+    ///
+    /// `cargo tree` says so. The graph of `cargo metadata` has packages besides that an optional
+    /// feature would bring which nobody asked for (`ring?/std`).
     pub fn built_for(&self, root: &str) -> Outcome<Vec<&Package>> {
-        let root = self
-            .members()
-            .find(|package| package.name == root)
-            .ok_or_else(|| format!("there is no package {root} in the workspace"))?;
-        let nodes: BTreeMap<&str, &Node> =
-            self.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-        let mut seen = BTreeSet::new();
-        let mut waiting = vec![root.id.as_str()];
-        while let Some(id) = waiting.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            let dependencies = nodes.get(id).map_or(&[][..], |node| &node.deps);
-            let built = |dependency: &&NodeDependency| {
-                dependency.dep_kinds.iter().any(|kind| kind.kind.as_deref() != Some("dev"))
-            };
-            waiting.extend(dependencies.iter().filter(built).map(|found| found.pkg.as_str()));
+        let output = Command::new("cargo")
+            .args(["tree", "--locked", "--package", root, "--edges", "normal,build"])
+            .args(["--prefix", "none", "--format", "{p}"])
+            .output()?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("cargo tree --package {root} failed:\n{reason}").into());
         }
-        Ok(self.packages.iter().filter(|package| seen.contains(package.id.as_str())).collect())
+        // Each line is a name, `v` and a version, and perhaps where it is from.
+        let lines = String::from_utf8(output.stdout)?;
+        let named = |line: &str| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            Some((words.next()?, words.next()?.strip_prefix('v')?.to_owned()))
+        };
+        let built: BTreeSet<(String, String)> = lines.lines().filter_map(named).collect();
+        let is_built =
+            |package: &&Package| built.contains(&(package.name.clone(), package.version.clone()));
+        Ok(self.packages.iter().filter(is_built).collect())
     }
 }
 

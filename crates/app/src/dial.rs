@@ -55,6 +55,10 @@ pub enum DialError {
     Full,
     /// The process or the system has no descriptor, or no memory, for one more.
     Exhausted,
+    /// The connection was established, and could not be made secure (TLS).
+    Handshake,
+    /// The peer is not who it has to be: its certificate is not accepted.
+    Certificate,
     /// The engine is closing down.
     Shutdown,
     /// The engine cannot reach such an address at all: a Unix socket without an operating system.
@@ -115,6 +119,8 @@ impl fmt::Display for DialError {
             Self::Denied => "not permitted",
             Self::Full => "the connection limit is reached",
             Self::Exhausted => "out of descriptors or memory",
+            Self::Handshake => "the TLS handshake failed",
+            Self::Certificate => "the certificate is not accepted",
             Self::Shutdown => "closing down",
             Self::Unsupported => "such an address cannot be reached from here",
         })

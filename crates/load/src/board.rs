@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use app::Counter;
 use serde::{Deserialize, Serialize};
 
-use crate::Tally;
+use crate::{Packed, Tally};
 
 /// What a shard tells.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Span {
     /// Which span of the phase's measured time, counted from 0; `None`: of its warm-up.
     pub index: Option<u32>,
     /// What was counted.
-    pub tally: Tally,
+    pub tally: Tally<Packed>,
 }
 
 impl Board {

@@ -91,7 +91,10 @@ kinds! {
         "bodies are not what --expect-length, --expect-sha256 or --expect-file says";
     /// The connection could not be made secure.
     Tls = "tls",
-        "the TLS handshake failed: is the certificate good?";
+        "the TLS handshake failed: does the server speak TLS 1.2 or 1.3 on this port?";
+    /// The server's certificate is not accepted.
+    Certificate = "certificate",
+        "the certificate is not accepted: --cacert FILE to trust it, --insecure not to look";
 }
 
 /// How many kinds there are.
@@ -108,6 +111,8 @@ impl From<DialError> for ErrorKind {
             DialError::InUse => Self::AddressInUse,
             DialError::LocalAddress => Self::LocalAddress,
             DialError::Denied => Self::Denied,
+            DialError::Handshake => Self::Tls,
+            DialError::Certificate => Self::Certificate,
             DialError::Full | DialError::Exhausted | DialError::Shutdown => Self::Exhausted,
         }
     }

@@ -1,5 +1,6 @@
-//! Times as they are counted: [`Times`], an HdrHistogram of nanoseconds. Invariant: all have the
-//! same bounds, so any two can be added, and a value is right to within one in a thousand.
+//! Times as they are counted: [`Times`], an HdrHistogram of nanoseconds, and as they are kept and
+//! passed on: [`Packed`]. Invariant: all have the same bounds, so any two can be added, and a value is
+//! right to within one in a thousand.
 
 use std::time::Duration;
 
@@ -10,10 +11,14 @@ use serde::{Deserialize, Serialize};
 /// The longest time told apart from longer ones, in nanoseconds: an hour.
 const MOST_NS: u64 = 3_600_000_000_000;
 
-/// Times, counted by their length.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Vec<u8>", try_from = "Vec<u8>")]
+/// Times, counted by their length. 270 KB, so there are few of them, however long a run is.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Times(Histogram<u64>);
+
+/// The same in HdrHistogram's serialized form: some bytes for each length that occurred, nothing
+/// where there was none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed(Vec<u8>);
 
 impl Default for Times {
     fn default() -> Self {
@@ -34,9 +39,38 @@ impl Times {
         let _ = self.0.add(&other.0);
     }
 
+    /// Counts all times of a packed one.
+    pub fn add_packed(&mut self, packed: &Packed) {
+        if let Some(times) = packed.unpack() {
+            self.add(&times);
+        }
+    }
+
+    /// All times, packed.
+    #[must_use]
+    pub fn pack(&self) -> Packed {
+        let mut bytes = Vec::new();
+        if self.count() > 0 {
+            // Writing to memory does not fail, and the bounds are such that it fits.
+            let _ = V2Serializer::new().serialize(&self.0, &mut bytes);
+            bytes.shrink_to_fit();
+        }
+        Packed(bytes)
+    }
+
+    /// Takes all times out, packed.
+    pub fn take(&mut self) -> Packed {
+        let packed = self.pack();
+        self.clear();
+        packed
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.0.reset();
+        // Where nothing was counted no memory has to be touched.
+        if self.count() > 0 {
+            self.0.reset();
+        }
     }
 
     /// How many were counted.
@@ -76,23 +110,60 @@ impl Times {
     }
 }
 
-impl From<Times> for Vec<u8> {
-    fn from(times: Times) -> Self {
-        let mut bytes = Self::new();
-        // Writing to memory does not fail, and the bounds are such that it fits.
-        let _ = V2Serializer::new().serialize(&times.0, &mut bytes);
-        bytes
+impl Packed {
+    /// The times; `None` where there are none.
+    #[must_use]
+    pub fn unpack(&self) -> Option<Times> {
+        if self.0.is_empty() {
+            return None;
+        }
+        // What another process tells is read here, so it may be anything.
+        Deserializer::new().deserialize(&mut self.0.as_slice()).ok().map(Times)
+    }
+
+    /// Counts all times of another.
+    pub fn add(&mut self, other: &Self) {
+        match self.unpack() {
+            None => self.clone_from(other),
+            Some(mut times) => {
+                times.add_packed(other);
+                *self = times.pack();
+            }
+        }
     }
 }
 
-impl TryFrom<Vec<u8>> for Times {
-    type Error = String;
+#[cfg(test)]
+mod tests {
+    use super::{Packed, Times};
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, String> {
-        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
-        let read: Histogram<u64> = histogram.map_err(|error| format!("{error:?}"))?;
-        let mut times = Self::default();
-        times.0.add(&read).map_err(|error| format!("{error:?}"))?;
-        Ok(times)
+    #[test]
+    fn packing_loses_nothing_and_takes_little() {
+        let mut times = Times::default();
+        for nanos in (1..10_000).map(|number| number * number) {
+            times.record(nanos);
+        }
+        let whole = times.clone();
+        let packed = times.take();
+        assert_eq!(times.count(), 0);
+        assert_eq!(times.pack(), Packed::default());
+        assert!(packed.0.len() < 16 * 1024, "{} bytes", packed.0.len());
+        let mut twice = Packed::default();
+        twice.add(&packed);
+        twice.add(&packed);
+        let twice = twice.unpack().unwrap();
+        assert_eq!(twice.count(), 2 * whole.count());
+        for quantile in [0.0, 0.5, 0.99, 1.0] {
+            assert_eq!(twice.at(quantile), whole.at(quantile));
+        }
+        times.add_packed(&packed);
+        assert_eq!((times.count(), times.max()), (whole.count(), whole.max()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_nothing() {
+        let mut times = Times::default();
+        times.add_packed(&Packed(b"no histogram".to_vec()));
+        assert_eq!(times.count(), 0);
     }
 }

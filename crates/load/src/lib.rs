@@ -10,7 +10,7 @@
 //! | [`Plan`], [`Phase`], [`Request`], [`Check`], [`Sources`] | what is to be done |
 //! | [`Generator`] | doing it |
 //! | [`response`] | the answers of HTTP/1.1, read byte by byte, parted from the rest |
-//! | [`Tally`], [`Times`], [`Board`], [`Span`] | what came of it |
+//! | [`Tally`], [`Times`], [`Packed`], [`Board`], [`Span`] | what came of it |
 //!
 //! # Two kinds of load
 //!
@@ -43,7 +43,7 @@ pub use board::{Board, Orders, Span};
 pub use check::Check;
 pub use error_kind::ErrorKind;
 pub use generator::{Conn, Generator, Place};
-pub use histogram::Times;
+pub use histogram::{Packed, Times};
 pub use plan::{Phase, Plan, Share, Until};
 pub use request::Request;
 pub use sources::{Range, Sources};

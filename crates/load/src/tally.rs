@@ -1,14 +1,17 @@
 //! What is counted: [`Tally`]. Invariant: tallies of shards, and of spans of time, add up to the
 //! tally of the whole; so nothing in one is a rate or a percentile.
 
+use std::mem::take;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error_kind::KINDS;
-use crate::{ErrorKind, Times};
+use crate::{ErrorKind, Packed, Times};
 
-/// What was counted in a span of time by a shard, or by all.
+/// What was counted in a span of time by a shard, or by all: while it is counted with [`Times`], to be
+/// kept or passed on with [`Packed`] ones.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Tally {
+pub struct Tally<T = Times> {
     /// Whole answers, whatever their status.
     pub answers: u64,
     /// Whole answers on slow connections, which are no part of any other figure but the status.
@@ -34,11 +37,11 @@ pub struct Tally {
     /// Errors by kind, in the order of [`ErrorKind::ALL`].
     errors: Vec<u64>,
     /// From when a request was due to the end of its answer.
-    pub latency: Times,
+    pub latency: T,
     /// From when a request was due to the first byte of its answer.
-    pub first_byte: Times,
+    pub first_byte: T,
     /// From the beginning of a connection to its being open.
-    pub connect: Times,
+    pub connect: T,
 }
 
 impl Default for Tally {
@@ -63,7 +66,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl<T> Tally<T> {
     /// Counts an error.
     pub fn fail(&mut self, kind: ErrorKind) {
         self.fail_times(kind, 1);
@@ -100,15 +103,15 @@ impl Tally {
             }
         }
     }
+}
 
-    /// Adds another.
-    pub fn add(&mut self, other: &Self) {
+impl<T> Tally<T> {
+    /// Adds the numbers of another, and none of its times.
+    fn add_numbers<O>(&mut self, other: &Tally<O>) {
         self.answers += other.answers;
         self.slow_answers += other.slow_answers;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
-        self.latency.add(&other.latency);
-        self.first_byte.add(&other.first_byte);
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
         for &(status, count) in &other.status {
@@ -118,18 +121,63 @@ impl Tally {
             }
         }
         self.status.sort_unstable();
-        self.add_connections(other);
+        self.add_openings(other);
         for (sum, count) in self.errors.iter_mut().zip(&other.errors) {
             *sum += count;
         }
     }
 
-    /// Adds what another counted of connections, and nothing of requests.
-    pub fn add_connections(&mut self, other: &Self) {
+    fn add_openings<O>(&mut self, other: &Tally<O>) {
         self.opened += other.opened;
         self.reopened += other.reopened;
         self.idle_lost += other.idle_lost;
         self.ports_taken += other.ports_taken;
+    }
+}
+
+impl Tally {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.add_numbers(other);
+        self.latency.add(&other.latency);
+        self.first_byte.add(&other.first_byte);
         self.connect.add(&other.connect);
+    }
+
+    /// Adds a packed one.
+    pub fn add_packed(&mut self, other: &Tally<Packed>) {
+        self.add_numbers(other);
+        self.latency.add_packed(&other.latency);
+        self.first_byte.add_packed(&other.first_byte);
+        self.connect.add_packed(&other.connect);
+    }
+
+    /// Adds what another counted of connections, and nothing of requests.
+    pub fn add_connections(&mut self, other: &Tally<Packed>) {
+        self.add_openings(other);
+        self.connect.add_packed(&other.connect);
+    }
+
+    /// Takes all out, packed.
+    pub fn take(&mut self) -> Tally<Packed> {
+        let taken = Tally {
+            answers: take(&mut self.answers),
+            slow_answers: take(&mut self.slow_answers),
+            bytes_in: take(&mut self.bytes_in),
+            bytes_out: take(&mut self.bytes_out),
+            opened: take(&mut self.opened),
+            reopened: take(&mut self.reopened),
+            idle_lost: take(&mut self.idle_lost),
+            ports_taken: take(&mut self.ports_taken),
+            unanswered: take(&mut self.unanswered),
+            unsent: take(&mut self.unsent),
+            status: take(&mut self.status),
+            errors: self.errors.clone(),
+            latency: self.latency.take(),
+            first_byte: self.first_byte.take(),
+            connect: self.connect.take(),
+        };
+        self.errors.fill(0);
+        taken
     }
 }

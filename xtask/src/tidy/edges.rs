@@ -19,6 +19,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // What is served knows the contract and nothing below it: that lets it run on every engine.
     ("http", &["app", "base"]),
     ("site", &["app", "base", "http"]),
+    // A handler around a handler: knows the contract, and what is within only as a handler.
+    ("tls", &["app", "base"]),
     // Draws what load and probe measure; knows nothing of either.
     ("chart", &[]),
     // Reads the machine; what an engine costs is told to it.
@@ -31,7 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app", "base", "chart", "crore", "doctor", "http", "load", "probe", "shard", "site",
-            "sock", "stack",
+            "sock", "stack", "tls",
         ],
     ),
     // Not part of what users build.

@@ -39,6 +39,7 @@ pub fn conduct(
                 figures.add(span);
                 progress.add(span);
             }
+            figures.insecure.clone_from(&look.insecure);
             if look.done > index as u64 {
                 figures.seconds = look.time as f64 / 1e9;
                 figures.connections = look.peak;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use load::{Phase, Span, Tally};
+use load::{Packed, Phase, Span, Tally};
 
 /// What was found in a phase.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +20,14 @@ pub struct Figures {
     pub idle: u64,
     /// All that was counted.
     pub tally: Tally,
-    /// What was counted in each span of time, by its number.
-    pub spans: BTreeMap<u32, Tally>,
+    /// The latencies of each span of time, by its number.
+    pub spans: BTreeMap<u32, Packed>,
     /// How long a span is.
     pub span: Duration,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// Why the first connection that could not be made secure could not.
+    pub insecure: Option<String>,
 }
 
 impl Figures {
@@ -38,8 +40,8 @@ impl Figures {
     pub fn add(&mut self, span: &Span) {
         match span.index {
             Some(index) => {
-                self.tally.add(&span.tally);
-                self.spans.entry(index).or_default().add(&span.tally);
+                self.tally.add_packed(&span.tally);
+                self.spans.entry(index).or_default().add(&span.tally.latency);
             }
             // Of the warm-up, how connections were opened is of interest.
             None => self.tally.add_connections(&span.tally),
@@ -79,6 +81,7 @@ impl Figures {
             all.connections = all.connections.max(phase.connections);
             all.idle = phase.idle;
             all.interrupted |= phase.interrupted;
+            all.insecure = all.insecure.or_else(|| phase.insecure.clone());
         }
         if let [only] = phases {
             all.rate = only.rate;

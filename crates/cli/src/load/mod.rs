@@ -67,6 +67,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
         return Err(not_ours(&target).into());
     }
     let plan = plan::plan(options, &target)?;
+    let tls = tls_settings(options, &target)?;
     let arrangement = machine::arrange(&plan, &options.net)?;
     // Before any thread is started, which would else be asked to handle them.
     let signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
@@ -78,6 +79,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
         shards,
         of: u32::from(shards),
         net: options.net.clone(),
+        tls,
     };
     let place = NetPlace { addresses: options.address.clone(), gateways: options.gateway.clone() };
     let mut crew = crew::assemble(job, arrangement, &place)?;
@@ -88,6 +90,36 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
     drop(crew);
     write(options, &target, &engine, began, &phases)?;
     Ok(verdict(options, &phases))
+}
+
+/// How connections are made secure, where they are. What is wrong with it is told before any is
+/// opened.
+fn tls_settings(options: &Options, target: &Target) -> Result<Option<tls::Settings>, Problem> {
+    let given = options.insecure.then_some("--insecure");
+    let given = given.or(options.cacert.is_some().then_some("--cacert"));
+    let (false, given) = (target.secure, given) else {
+        let trust = match &options.cacert {
+            _ if options.insecure => tls::Trust::Anyone,
+            None => tls::Trust::System,
+            Some(path) => tls::Trust::Roots(fs::read(path).map_err(|error| {
+                let reason = format!("{} cannot be read: {error}", path.display());
+                Problem::new(Place::Flag("--cacert".into()), reason)
+            })?),
+        };
+        let settings = tls::Settings { name: target.name().to_owned(), trust };
+        let flag = if options.cacert.is_some() { "--cacert" } else { "URL" };
+        return match tls::Client::new(&settings) {
+            Ok(_) => Ok(Some(settings)),
+            Err(error) => Err(Problem::new(Place::Flag(flag.into()), error.to_string())),
+        };
+    };
+    match given {
+        None => Ok(None),
+        Some(flag) => {
+            let problem = Problem::new(Place::Flag(flag.into()), "there is no certificate in http");
+            Err(problem.advise("write https://, or leave it out"))
+        }
+    }
 }
 
 /// A server of somebody else's.

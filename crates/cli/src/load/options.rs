@@ -17,7 +17,7 @@ use super::net::Net;
 /// The arguments of `crore load`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Whom to ask, and for what: http://127.0.0.1:8080/index.html
+    /// Whom to ask, and for what: http://127.0.0.1:8080/index.html, https://localhost/
     #[arg(value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present_any = ["net", "worker"])]
     pub url: Option<String>,
@@ -55,6 +55,15 @@ pub struct Options {
     /// With tap:DEV: the router to other networks
     #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Machine")]
     pub gateway: Vec<IpAddr>,
+
+    /// https: trust the certificates in this file (PEM), in place of those that the system trusts
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Machine")]
+    #[arg(conflicts_with = "insecure")]
+    pub cacert: Option<PathBuf>,
+
+    /// https: do not look at the server's certificate
+    #[arg(short = 'k', long, help_heading = "Machine")]
+    pub insecure: bool,
 
     /// Run the phases that this file describes, one after the other, each reported on its own
     ///

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use base::Grouped;
 use indicatif::{ProgressBar, ProgressStyle};
-use load::{Phase, Span, Tally, Until};
+use load::{Phase, Span, Times, Until};
 
 use super::crew::Look;
 use super::report::time;
@@ -23,8 +23,9 @@ pub struct Progress {
     warmup: Duration,
     began: Instant,
     told: Instant,
-    /// What was counted since it was told last, and in all.
-    recent: Tally,
+    /// Latencies since it was told last.
+    recent: Times,
+    /// Answers in all.
     all: u64,
     errors: u64,
 }
@@ -43,7 +44,7 @@ impl Progress {
             warmup: Duration::ZERO,
             began: now,
             told: now,
-            recent: Tally::default(),
+            recent: Times::default(),
             all: 0,
             errors: 0,
         }
@@ -55,7 +56,7 @@ impl Progress {
         self.warmup = phase.warmup;
         self.began = Instant::now();
         self.told = self.began;
-        self.recent = Tally::default();
+        self.recent.clear();
         (self.all, self.errors) = (0, 0);
         if of > 1 {
             self.say(&format!("phase {} of {of}: {}", index + 1, phase.name));
@@ -72,7 +73,7 @@ impl Progress {
     /// Something was counted.
     pub fn add(&mut self, span: &Span) {
         if span.index.is_some() {
-            self.recent.add(&span.tally);
+            self.recent.add_packed(&span.tally.latency);
             self.all += span.tally.answers;
             self.errors += span.tally.all_errors();
         }
@@ -93,20 +94,22 @@ impl Progress {
         }
         self.told = Instant::now();
         let warm = if self.began.elapsed() < self.warmup { "warming up, " } else { "" };
-        let recent = std::mem::take(&mut self.recent);
-        let rate = recent.answers as f64 / since.as_secs_f64();
+        let recent = &self.recent;
+        // Each answer has a latency.
+        let rate = recent.count() as f64 / since.as_secs_f64();
         let text = format!(
             "{warm}{}/s, {} open, {} errors, p50 {}, p99 {}",
             Grouped(rate as u64),
             Grouped(look.open),
             Grouped(self.errors),
-            time(recent.latency.at(0.5)),
-            time(recent.latency.at(0.99)),
+            time(recent.at(0.5)),
+            time(recent.at(0.99)),
         );
         match &self.bar {
             Some(bar) => bar.set_message(text),
             None => eprintln!("crore: {text}"),
         }
+        self.recent.clear();
     }
 
     /// Takes the bar away.

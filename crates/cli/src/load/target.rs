@@ -16,6 +16,8 @@ pub struct Target {
     pub path: String,
     /// Where that is.
     pub address: SocketAddr,
+    /// Whether it is asked by TLS.
+    pub secure: bool,
 }
 
 impl Target {
@@ -25,15 +27,14 @@ impl Target {
     /// When it is no URL of a kind that can be asked, or the host has no address.
     pub fn read(url: &str) -> Result<Self, Problem> {
         let wrong = |reason: String| Problem::new(Place::Flag("URL".into()), reason);
-        let rest = match url.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => {
-                return Err(wrong("https is not spoken yet".into()).advise("ask over http://"));
-            }
+        let (secure, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             Some((other, _)) => {
-                return Err(wrong(format!("{other}:// is not spoken")).advise("write http://"));
+                let problem = wrong(format!("{other}:// is not spoken"));
+                return Err(problem.advise("write http:// or https://"));
             }
-            None => url,
+            None => (false, url),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
@@ -43,8 +44,18 @@ impl Target {
             let problem = wrong(format!("`{url}` names no host"));
             return Err(problem.advise("write http://127.0.0.1:8080/index.html"));
         }
-        let address = look_up(host).map_err(wrong)?;
-        Ok(Self { url: format!("http://{host}{path}"), host: host.to_owned(), path, address })
+        let address = look_up(host, if secure { 443 } else { 80 }).map_err(wrong)?;
+        let scheme = if secure { "https" } else { "http" };
+        let url = format!("{scheme}://{host}{path}");
+        Ok(Self { url, host: host.to_owned(), path, address, secure })
+    }
+
+    /// The host without its port: what a certificate has to name.
+    pub fn name(&self) -> &str {
+        match self.host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or(rest),
+            None => self.host.split(':').next().unwrap_or(&self.host),
+        }
     }
 
     /// Whether load on this address can only meet the user's own machines.
@@ -58,12 +69,12 @@ impl Target {
     }
 }
 
-fn look_up(host: &str) -> Result<SocketAddr, String> {
+fn look_up(host: &str, port: u16) -> Result<SocketAddr, String> {
     let has_port = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').is_some_and(|(_, port)| port.starts_with(':')),
         None => host.contains(':'),
     };
-    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let with_port = if has_port { host.to_owned() } else { format!("{host}:{port}") };
     let found = with_port.to_socket_addrs();
     let mut found = found.map_err(|error| format!("`{host}` has no address: {error}"))?;
     found.next().ok_or_else(|| format!("`{host}` has no address"))
@@ -81,15 +92,21 @@ mod tests {
             ("127.0.0.1:81", "127.0.0.1:81", "/", "127.0.0.1:81"),
             ("http://10.0.0.1?x", "10.0.0.1", "/?x", "10.0.0.1:80"),
             ("http://localhost:7/", "localhost:7", "/", "127.0.0.1:7"),
+            ("https://127.0.0.1/x", "127.0.0.1", "/x", "127.0.0.1:443"),
         ] {
             let target = Target::read(url).unwrap();
             assert_eq!((target.host.as_str(), target.path.as_str()), (host, path), "{url}");
             let address_found = target.address.to_string();
             assert!(address_found == address || host.starts_with("localhost"), "{address_found}");
+            assert_eq!(target.secure, url.starts_with("https"));
         }
-        for url in
-            ["", "http://", "https://127.0.0.1/", "ftp://127.0.0.1/", "http://a b/", "http://u@h/"]
+        for (url, name) in
+            [("https://[::1]:8/", "::1"), ("https://localhost:8/", "localhost"), ("::1", "")]
         {
+            let target = Target::read(url);
+            assert_eq!(target.map_or(String::new(), |target| target.name().to_owned()), name);
+        }
+        for url in ["", "http://", "https://", "ftp://127.0.0.1/", "http://a b/", "http://u@h/"] {
             assert!(Target::read(url).is_err(), "{url}");
         }
     }

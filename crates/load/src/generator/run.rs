@@ -222,7 +222,7 @@ impl Run {
     }
 
     fn publish(&mut self, now: Instant, board: &Board) {
-        let tally = std::mem::take(&mut self.tally);
+        let tally = self.tally.take();
         board.put(Span { phase: self.index, index: self.span, tally });
         let span = self.phase.span();
         // Where a turn took longer than a span, some have nothing in them.
@@ -253,7 +253,7 @@ impl Run {
                 }
             }
         }
-        board.put(Span { phase: self.index, index: self.span, tally: self.tally });
+        board.put(Span { phase: self.index, index: self.span, tally: self.tally.take() });
         board.time.set(end.since(self.measured).as_nanos() as u64);
         self.seats.iter().filter_map(|seat| seat.id).collect()
     }

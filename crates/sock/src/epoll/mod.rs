@@ -5,6 +5,7 @@
 mod network;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::{Counters, Engine, Handler};
 use base::{ConnId, Instant};
@@ -179,7 +180,7 @@ impl<H: Handler> Engine<H> for Epoll<H::Conn> {
 
     fn turn(&mut self, now: Instant, app: &mut H) -> Result<u32, EngineError> {
         if !self.driver.network.has_events() {
-            self.driver.network.wait(Some(0))?;
+            self.driver.network.wait(Some(Duration::ZERO))?;
         }
         let mut work = self.driver.run_timers(app, now);
         work += self.driver.run_queue(app, now);
@@ -223,22 +224,17 @@ impl<H: Handler> Engine<H> for Epoll<H::Conn> {
             return Ok(());
         }
         if self.driver.has_work() {
-            return self.driver.network.wait(Some(0));
+            return self.driver.network.wait(Some(Duration::ZERO));
         }
         let network = &mut self.driver.network;
         self.patience.wait(|wait| {
             network.wait(match wait {
-                Wait::Look => Some(0),
-                Wait::Sleep => until_time.map(millis_until),
+                Wait::Look => Some(Duration::ZERO),
+                Wait::Sleep => until_time.map(until),
             })?;
             Ok(network.has_events())
         })
     }
-}
-
-/// Whole milliseconds from now to `time`, rounded up: waking early would be for nothing.
-fn millis_until(time: Instant) -> u64 {
-    u64::try_from(until(time).as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl<C> std::fmt::Debug for Epoll<C> {

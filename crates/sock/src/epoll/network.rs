@@ -2,7 +2,8 @@
 //! and registered once, when it first has to wait; one that is answered at once and closed never
 //! is. What an edge reported is kept in the socket's flags until a read comes up short.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use base::ConnId;
 use rustix::event::Timespec;
@@ -30,6 +31,8 @@ pub(crate) struct EpollNetwork {
     read_buffer: Box<[u8]>,
     write_buffer: Box<[u8]>,
     sender: Sender,
+    /// Whether the kernel takes waiting times in nanoseconds (Linux 5.11, and no filter against it).
+    precise: bool,
 }
 
 // SAFETY: only the events keep it from being `Send`, because their data may be a pointer; here it is
@@ -78,6 +81,7 @@ impl EpollNetwork {
             read_buffer: vec![0; config.read_buffer.max(1) as usize].into(),
             write_buffer: vec![0; config.write_buffer.max(1) as usize].into(),
             sender: Sender::default(),
+            precise: true,
         })
     }
 
@@ -105,18 +109,58 @@ impl EpollNetwork {
         let _ = epoll::delete(&self.poll, listener);
     }
 
-    /// Waits for events, at most for so many milliseconds.
-    pub fn wait(&mut self, millis: Option<u64>) -> Result<(), EngineError> {
-        let timeout = millis.map(|millis| Timespec {
-            tv_sec: (millis / 1_000) as i64,
-            tv_nsec: (millis % 1_000 * 1_000_000) as i64,
-        });
+    /// Waits for events, at most for so long; without a time, until there are some.
+    pub fn wait(&mut self, time: Option<Duration>) -> Result<(), EngineError> {
         self.events.clear();
         self.next_event = 0;
+        if let Some(time) = time.filter(|time| self.precise && *time > Duration::ZERO)
+            && let Some(waited) = self.wait_precisely(time)
+        {
+            return waited;
+        }
+        // Rounded up to whole milliseconds: waking early would be for nothing.
+        let timeout = time.map(timespec);
         let spare = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(&self.poll, spare, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(EngineError { what: "waiting for events", errno }),
+        waited(epoll::wait(&self.poll, spare, timeout.as_ref()).map(|_| ()))
+    }
+
+    /// By `epoll_pwait2`. `None` where that cannot be had, which is remembered.
+    fn wait_precisely(&mut self, time: Duration) -> Option<Result<(), EngineError>> {
+        let timeout = libc::timespec {
+            tv_sec: time.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(time.subsec_nanos() as i32),
+        };
+        let events = self.events.spare_capacity_mut();
+        // SAFETY: the kernel writes at most as many events as there are places behind the pointer,
+        // and `epoll::Event` has the layout of its `struct epoll_event`; the timeout outlives the
+        // call; no signal mask is given.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.poll.as_raw_fd(),
+                events.as_mut_ptr(),
+                events.len() as libc::c_int,
+                &raw const timeout,
+                std::ptr::null::<libc::sigset_t>(),
+                0_usize,
+            )
+        };
+        let result = usize::try_from(count).map_err(|_| {
+            let error = std::io::Error::last_os_error();
+            Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
+        });
+        match result {
+            Ok(count) => {
+                // SAFETY: the vector was empty, and the kernel has filled so many places.
+                unsafe { self.events.set_len(count) };
+                Some(Ok(()))
+            }
+            // What filters of system calls answer, and kernels that do not know it.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                self.precise = false;
+                None
+            }
+            Err(errno) => Some(waited(Err(errno))),
         }
     }
 
@@ -152,6 +196,18 @@ impl EpollNetwork {
         epoll::add(&self.poll, fd, data, flags).map_err(|_| NoRest)?;
         socket.flags.set(SocketFlags::WATCHED);
         Ok(())
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Timespec { tv_sec: seconds, tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
+fn waited(result: Result<(), Errno>) -> Result<(), EngineError> {
+    match result {
+        Ok(()) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(EngineError { what: "waiting for events", errno }),
     }
 }
 

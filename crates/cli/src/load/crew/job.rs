@@ -33,6 +33,8 @@ pub struct Job {
     pub of: u32,
     /// What carries the connections.
     pub net: Net,
+    /// How they are made secure, if they are.
+    pub tls: Option<tls::Settings>,
 }
 
 /// What a worker is told after its job.

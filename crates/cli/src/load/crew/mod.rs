@@ -52,6 +52,8 @@ pub struct Look {
     pub time: u64,
     /// What carries the connections.
     pub engine: String,
+    /// Why the first of those that could not be made secure could not.
+    pub insecure: Option<String>,
 }
 
 /// Puts a crew together.

@@ -1,9 +1,11 @@
 //! Shards in this process, on kernel sockets or our own stack on a link.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crore::{Client, Running};
+use crore::{Client, Running, ShardContext};
 use load::{Board, Generator, Orders, Place, Share};
+use tls::{Reasons, Secure};
 
 use crate::serve::Failure;
 use crate::settings::Problem;
@@ -20,11 +22,13 @@ pub struct Shards {
     orders: Arc<Orders>,
     boards: Vec<Arc<Board>>,
     running: Running,
+    secure: bool,
+    reasons: Arc<Reasons>,
 }
 
 impl Shards {
     pub fn start(job: Job, place: &net::Place) -> Result<Self, Failure> {
-        let Job { plan, first, shards, of, net } = job;
+        let Job { plan, first, shards, of, net, tls } = job;
         let orders = Arc::new(Orders::default());
         let boards: Vec<Arc<Board>> = (0..shards).map(|_| Arc::default()).collect();
         let own_stack = net.is_own_stack();
@@ -37,7 +41,10 @@ impl Shards {
             let most = most.saturating_add(BESIDES * u64::from(shards));
             client = client.max_connections(u32::try_from(most).unwrap_or(u32::MAX));
         }
-        let running = client.start(move |shard| {
+        let generator = move |shard: &ShardContext| {
+            // On the shard's own thread: the kernel else lets requests that are due wait for up to
+            // 50 µs, so that more threads wake at once.
+            let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
             let index = first + u32::from(shard.index);
             let place = Place {
                 share: Share { index, count: of },
@@ -46,10 +53,30 @@ impl Shards {
                 wake: Arc::clone(&shard.wake),
             };
             Generator::new(Arc::clone(&plan), place)
-        });
-        let running =
-            running.map_err(|error| Failure::ended(Problem::unplaced(error.to_string())))?;
-        Ok(Self { orders, boards, running })
+        };
+        let failed = |error: String| Failure::ended(Problem::unplaced(error));
+        let reasons = Arc::new(Reasons::default());
+        let running = match &tls {
+            None => client.start(generator),
+            Some(settings) => {
+                let tls = tls::Client::new(settings).map_err(|error| failed(error.to_string()))?;
+                let told = Arc::clone(&reasons);
+                client.start(move |shard| {
+                    Secure::new(generator(shard), tls.clone(), Arc::clone(&told))
+                })
+            }
+        };
+        let running = running.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { orders, boards, running, secure: tls.is_some(), reasons })
+    }
+
+    /// What carries the connections.
+    fn named(&self) -> String {
+        let with = if self.secure { " with TLS" } else { "" };
+        match self.running.engine() {
+            link @ ("tap" | "xdp") => format!("{link} ({}){with}", self.running.why()),
+            engine => format!("{engine}{with}"),
+        }
     }
 }
 
@@ -64,7 +91,7 @@ impl Crew for Shards {
             let problem = Problem::unplaced("a shard has stopped, which is a fault of crore's own");
             return Err(Failure::ended(problem));
         }
-        Ok(look(&self.boards, self.running.engine()))
+        Ok(Look { insecure: self.reasons.first(), ..look(&self.boards, &self.named()) })
     }
 
     fn stop(&mut self) -> Result<(), Failure> {
@@ -73,10 +100,7 @@ impl Crew for Shards {
     }
 
     fn engine(&self) -> String {
-        match self.running.engine() {
-            link @ ("tap" | "xdp") => format!("{link} ({})", self.running.why()),
-            engine => engine.to_owned(),
-        }
+        self.named()
     }
 }
 
@@ -93,5 +117,6 @@ pub fn look(boards: &[Arc<Board>], engine: &str) -> Look {
         peak: sum(|board| board.peak.get()),
         time: boards.iter().map(|board| board.time.get()).max().unwrap_or(0),
         engine: engine.to_owned(),
+        insecure: None,
     }
 }

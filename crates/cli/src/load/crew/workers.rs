@@ -120,6 +120,7 @@ impl Crew for Workers {
             all.peak += look.peak;
             all.time = all.time.max(look.time);
             all.engine.clone_from(&look.engine);
+            all.insecure = all.insecure.or_else(|| look.insecure.clone());
         }
         Ok(all)
     }

@@ -25,10 +25,11 @@ pub fn hdr(began: SystemTime, phases: &[Figures]) -> Result<Vec<u8>, String> {
         // With one phase no tag: viewers then show it without being asked to.
         let name = figures.name.replace([' ', ',', '\n', '\r'], "-");
         let tag = if phases.len() > 1 { Tag::new(&name) } else { None };
-        for (index, tally) in &figures.spans {
+        for (index, packed) in &figures.spans {
             let from = start + figures.span * *index;
+            let latency = packed.unpack().unwrap_or_default();
             writer
-                .write_histogram(tally.latency.histogram(), from, figures.span, tag)
+                .write_histogram(latency.histogram(), from, figures.span, tag)
                 .map_err(|error| format!("{error:?}"))?;
         }
         start += Duration::from_secs_f64(figures.seconds);
@@ -43,7 +44,7 @@ mod tests {
     use hdrhistogram::Histogram;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-    use load::Tally;
+    use load::Times;
 
     use super::super::super::figures::Figures;
     use super::hdr;
@@ -52,11 +53,11 @@ mod tests {
     fn the_log_reads_back_as_what_was_counted() {
         let mut figures = Figures { span: std::time::Duration::from_secs(1), ..Figures::default() };
         for index in 0..3_u32 {
-            let mut tally = Tally::default();
+            let mut times = Times::default();
             for time in 1..=100 {
-                tally.latency.record(time * 1_000 * u64::from(index + 1));
+                times.record(time * 1_000 * u64::from(index + 1));
             }
-            figures.spans.insert(index, tally);
+            figures.spans.insert(index, times.pack());
         }
         let log = hdr(SystemTime::now(), &[figures]).unwrap();
         let spans: Vec<_> = IntervalLogIterator::new(&log)

@@ -53,6 +53,7 @@ struct Phase {
     connect_us: Option<Percentiles>,
     status: BTreeMap<String, u64>,
     errors: BTreeMap<&'static str, u64>,
+    tls_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +113,7 @@ fn phase(figures: &Figures) -> Phase {
         connect_us: percentiles(&tally.connect),
         status: tally.status.iter().map(|(status, count)| (status.to_string(), *count)).collect(),
         errors: errors.filter(|(_, count)| *count > 0).collect(),
+        tls_error: figures.insecure.clone(),
     }
 }
 

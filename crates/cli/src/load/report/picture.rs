@@ -33,10 +33,11 @@ fn over_time(url: &str, phases: &[Figures]) -> Chart {
         if phases.len() > 1 {
             marks.push(Mark { at: Place::X(start), text: figures.name.clone() });
         }
-        for (index, tally) in figures.spans.iter().filter(|(_, tally)| tally.latency.count() > 0) {
+        for (index, packed) in &figures.spans {
+            let Some(latency) = packed.unpack() else { continue };
             let seconds = start + figures.span.as_secs_f64() * (f64::from(*index) + 0.5);
             for (points, quantile) in series.iter_mut().zip([0.5, 0.99, 0.999, 1.0]) {
-                points.push((seconds * 1e9, tally.latency.at(quantile).as_nanos() as f64));
+                points.push((seconds * 1e9, latency.at(quantile).as_nanos() as f64));
             }
         }
         start += figures.seconds * 1e9;

@@ -59,15 +59,12 @@ fn phase(text: &mut String, figures: &Figures) -> std::fmt::Result {
     )?;
     writeln!(text, "{:<12} {}", "loop", mode(figures))?;
     writeln!(text)?;
-    times(
-        text,
-        tally.latency.count() > 0,
-        &[
-            ("latency", &tally.latency),
-            ("first byte", &tally.first_byte),
-            ("connect", &tally.connect),
-        ],
-    )?;
+    let rows = [
+        ("latency", &tally.latency),
+        ("first byte", &tally.first_byte),
+        ("connect", &tally.connect),
+    ];
+    times(text, &rows)?;
     counts(text, figures)
 }
 
@@ -84,8 +81,8 @@ fn mode(figures: &Figures) -> String {
     }
 }
 
-fn times(text: &mut String, any: bool, rows: &[(&str, &Times)]) -> std::fmt::Result {
-    if !any && rows.iter().all(|(_, times)| times.count() == 0) {
+fn times(text: &mut String, rows: &[(&str, &Times)]) -> std::fmt::Result {
+    if rows.iter().all(|(_, times)| times.count() == 0) {
         return Ok(());
     }
     write!(text, "{:<12}", "")?;
@@ -100,7 +97,7 @@ fn times(text: &mut String, any: bool, rows: &[(&str, &Times)]) -> std::fmt::Res
         }
         writeln!(text)?;
     }
-    Ok(())
+    writeln!(text)
 }
 
 fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
@@ -110,7 +107,6 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
         .iter()
         .map(|(status, count)| format!("{status} × {}", Grouped(*count)))
         .collect();
-    writeln!(text)?;
     let status = if status.is_empty() { "no answers".to_owned() } else { status.join(", ") };
     writeln!(text, "{:<12} {status}", "status")?;
     for (name, count, note) in [
@@ -136,6 +132,9 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
         if count > 0 {
             writeln!(text, "  {:<16} {:>10}  {}", kind.name(), Grouped(count), kind.hint())?;
         }
+    }
+    if let Some(reason) = &figures.insecure {
+        writeln!(text, "  the first of TLS: {reason}")?;
     }
     Ok(())
 }

@@ -146,7 +146,7 @@ impl World {
         self.turn();
         for span in self.board.take() {
             match span.index {
-                Some(_) => tally.add(&span.tally),
+                Some(_) => tally.add_packed(&span.tally),
                 None => tally.add_connections(&span.tally),
             }
         }
