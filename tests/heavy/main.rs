@@ -11,6 +11,7 @@ mod descriptors;
 mod differential;
 mod documents;
 mod interop;
+mod load;
 mod probe;
 mod reload;
 mod slow_clients;

@@ -1,31 +1,28 @@
-//! `cargo xtask bench load`: `crore load` against wrk, one thread each on processor 1, asking the same
-//! nginx on processor 0 in turns. Invariant: an error, or an answer of the wrong length, ends it.
+//! `cargo xtask bench load`: `crore load` against wrk, in turns, from one thread each. Against nginx,
+//! which is what is saturated; held to half a processor, where it is the client; against a server
+//! that answers at once; and what they take of memory.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
-use rig::process::Process;
+use base::Grouped;
 use rig::tree::Tree;
-use serde_json::Value;
 
-use super::contestant::{Contestant, Kind, Setting};
+use super::clients::{Clients, Kind, LENGTH, PATH, Said};
+use super::contestant::{self, Contestant, Setting};
+use super::share::Share;
 use super::spread::Spread;
-use super::wrk::{Load, Wrk};
+use super::table::ratio;
+use super::wrk::Wrk;
 use super::{Effort, machine};
 use crate::metadata::Metadata;
-use crate::run::Invocation;
 use crate::{Outcome, build};
 
-/// The processor that load comes from.
-const CLIENT_CORE: &str = "1";
-const PATH: &str = "/1k.html";
-const LENGTH: usize = 1 << 10;
-/// The engines of `crore load`.
-const ENGINES: [&str; 2] = ["epoll", "uring"];
+/// Connections that requests go over.
+const CONNECTIONS: [u32; 2] = [64, 1_000];
+/// Rounds in which the least latency is looked for, and requests a second where that is at a rate.
+const FLOOR_ROUNDS: usize = 3;
+const FLOOR_RATE: u32 = 1_000;
 
 /// Measures, and gives the report in Markdown.
 pub fn compare(effort: Effort) -> Outcome<String> {
@@ -37,128 +34,134 @@ pub fn compare(effort: Effort) -> Outcome<String> {
     let tree = Tree::new()?;
     tree.file(&PATH[1..], "x".repeat(LENGTH))?;
     let setting = Setting { root: tree.root(), program: &program };
-    let nginx = Contestant::start(Kind::Nginx, setting)?;
-    let bench = Bench { wrk: Wrk::new()?, program: &program, address: nginx.address(), effort };
+    let bench = Bench { clients: Clients { wrk: Wrk::new()?, program: &program }, effort };
 
     let mut text = machine::describe_servers(&program, effort)?;
-    writeln!(text, "\n| requests a second | wrk | crore load, epoll | ÷ wrk | io_uring | ÷ wrk |")?;
-    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
-    for connections in [64, 1_000] {
-        let mut figures: [Vec<f64>; 3] = Default::default();
-        for round in 0..effort.rounds {
-            for place in 0..3 {
-                let index = (place + round) % 3;
-                figures[index].push(bench.speed(index, connections)?);
-            }
-        }
-        let median = |figures: &Vec<f64>| Spread::new(figures.clone()).median();
-        write!(text, "| {connections} connections | {:.0} |", median(&figures[0]))?;
-        for of_engine in &figures[1..] {
-            let ratio = Spread::of_ratios(of_engine, &figures[0]);
-            write!(
-                text,
-                " {:.0} | **{:.2}** ({:.2}–{:.2}) |",
-                median(of_engine),
-                ratio.median(),
-                ratio.least(),
-                ratio.greatest()
-            )?;
-        }
-        writeln!(text)?;
+    {
+        let nginx = Contestant::start(contestant::Kind::Nginx, setting)?;
+        bench.speed(&mut text, nginx.address())?;
+        bench.memory(&mut text, nginx.address())?;
     }
-    let count = effort.measured as u32;
-    writeln!(
-        text,
-        "\n| memory of its own at {count} connections, less that at 100 | bytes each |"
-    )?;
-    writeln!(text, "| --- | ---: |")?;
-    for (index, name) in ["wrk", "crore load, epoll", "crore load, io_uring"].iter().enumerate() {
-        let (few, many) = (bench.memory(index, 100)?, bench.memory(index, count)?);
-        let each = many.saturating_sub(few) / u64::from(count - 100);
-        writeln!(text, "| {name} | {each} |")?;
-    }
+    let crore = Contestant::start(contestant::Kind::Epoll, setting)?;
+    bench.floor(&mut text, crore.address())?;
     Ok(text)
 }
 
 struct Bench<'a> {
-    wrk: Wrk,
-    program: &'a Path,
-    address: SocketAddr,
+    clients: Clients<'a>,
     effort: Effort,
 }
 
 impl Bench<'_> {
-    /// Requests a second by wrk (0) or by an engine of crore's (1, 2).
-    fn speed(&self, index: usize, connections: u32) -> Outcome<f64> {
-        let rate = match index.checked_sub(1) {
-            None => {
-                let load = Load { path: PATH, length: LENGTH, connections, close: false };
-                self.wrk.requests_per_second(self.address, &load, self.effort.seconds)?
-            }
-            Some(engine) => {
-                let words = self.words(ENGINES[engine], connections, self.effort.seconds);
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                let report = Invocation::new("taskset").arguments(&words).minutes(2).quietly()?;
-                rate(&report)?
-            }
-        };
-        println!("{rate:>12.0}/s  {}, {connections} connections", ["wrk", "epoll", "uring"][index]);
-        Ok(rate)
-    }
-
-    /// The arguments of taskset that run `crore load`.
-    fn words(&self, engine: &str, connections: u32, seconds: u32) -> Vec<String> {
-        let program = self.program.to_string_lossy();
-        let url = format!("http://{}{PATH}", self.address);
-        let (connections, duration) = (connections.to_string(), format!("{seconds}s"));
-        let length = LENGTH.to_string();
-        ["-c", CLIENT_CORE, &program, "load", &url, "--json", "--shards", "1", "--net", engine]
-            .into_iter()
-            .chain(["--expect-length", &length, "-c", &connections, "-d", &duration])
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Bytes of memory of a client while it keeps so many connections busy.
-    fn memory(&self, index: usize, connections: u32) -> Outcome<u64> {
-        let mut command = Command::new("taskset");
-        match index.checked_sub(1) {
-            None => {
-                let (count, url) =
-                    (format!("-c{connections}"), format!("http://{}{PATH}", self.address));
-                command.args(["-c", CLIENT_CORE, "wrk", "-t1", "-d5s", &count, &url]);
-            }
-            Some(engine) => {
-                command.args(self.words(ENGINES[engine], connections, 5));
+    /// Requests a second against nginx, with a whole processor and with half of one.
+    fn speed(&self, text: &mut String, nginx: SocketAddr) -> Outcome {
+        write!(text, "\n| against nginx, requests a second |")?;
+        for kind in Kind::ALL {
+            write!(text, " {} |", kind.name())?;
+            if kind != Kind::Wrk {
+                write!(text, " ÷ wrk |")?;
             }
         }
-        let mut process = Process::start(command)?;
-        thread::sleep(Duration::from_secs(4));
-        let memory = process.own_memory()?;
-        process.wait(Duration::from_secs(30))?;
-        Ok(memory)
+        writeln!(text, " processor time for a request, µs |\n| --- |{}", " ---: |".repeat(6))?;
+        for halved in [false, true] {
+            for connections in CONNECTIONS {
+                // Clients come to be in the group that this process is in.
+                let group = halved.then(|| Share::of(&[std::process::id()])).transpose()?;
+                let said = self.rounds(nginx, connections)?;
+                drop(group);
+                let part = if halved { ", client with half a processor" } else { "" };
+                write!(text, "| {} connections{part} |", Grouped(u64::from(connections)))?;
+                row(text, &said)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All clients in turns, each first in turn.
+    fn rounds(&self, address: SocketAddr, connections: u32) -> Outcome<[Vec<Said>; 3]> {
+        let mut said: [Vec<Said>; 3] = Default::default();
+        for round in 0..self.effort.rounds {
+            for place in 0..Kind::ALL.len() {
+                let index = (place + round) % Kind::ALL.len();
+                let time = (self.effort.seconds, None);
+                said[index].push(self.clients.ask(Kind::ALL[index], address, connections, time)?);
+            }
+        }
+        Ok(said)
+    }
+
+    /// What clients take of memory.
+    fn memory(&self, text: &mut String, nginx: SocketAddr) -> Outcome {
+        let count = self.effort.measured as u32;
+        writeln!(
+            text,
+            "\n| memory of the client's own | at 100 connections | at {} | bytes for each more |",
+            Grouped(u64::from(count))
+        )?;
+        writeln!(text, "| --- | ---: | ---: | ---: |")?;
+        for kind in Kind::ALL {
+            let few = self.clients.memory(kind, nginx, 100)?;
+            let many = self.clients.memory(kind, nginx, count)?;
+            let each = many.saturating_sub(few) / u64::from(count - 100);
+            let megabytes = |bytes: u64| bytes as f64 / 1e6;
+            writeln!(
+                text,
+                "| {} | {:.1} MB | {:.1} MB | {} |",
+                kind.name(),
+                megabytes(few),
+                megabytes(many),
+                Grouped(each)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The least latency that clients see: one connection to a server that has the answer at hand.
+    fn floor(&self, text: &mut String, server: SocketAddr) -> Outcome {
+        writeln!(text, "\n| one connection to `crore serve`, µs | p50 | p99 |")?;
+        writeln!(text, "| --- | ---: | ---: |")?;
+        for rate in [None, Some(FLOOR_RATE)] {
+            for kind in Kind::ALL {
+                // wrk has no rate.
+                if rate.is_some() && kind == Kind::Wrk {
+                    continue;
+                }
+                let time = (self.effort.seconds, rate);
+                let said: Outcome<Vec<Said>> =
+                    (0..FLOOR_ROUNDS).map(|_| self.clients.ask(kind, server, 1, time)).collect();
+                let said = said?;
+                let median = |of: fn(&Said) -> f64| Spread::new(said.iter().map(of).collect());
+                let (p50, p99) = (median(|said| said.p50), median(|said| said.p99));
+                let at = rate.map_or(String::new(), |rate| {
+                    format!(", {} a second, from when due", Grouped(u64::from(rate)))
+                });
+                writeln!(
+                    text,
+                    "| {}{at} | {:.1} | {:.1} |",
+                    kind.name(),
+                    p50.median(),
+                    p99.median()
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Requests a second, from a report without errors.
-fn rate(report: &str) -> Outcome<f64> {
-    let report: Value = serde_json::from_str(report)?;
-    let clean = report["errors"].as_object().is_some_and(serde_json::Map::is_empty);
-    match report["requests_per_second"].as_f64() {
-        Some(rate) if clean && rate > 0.0 => Ok(rate),
-        _ => Err(format!("crore load met errors: {}", report["errors"]).into()),
+/// The rest of a line: medians, ratios to wrk, and what each client's processor time was.
+fn row(text: &mut String, said: &[Vec<Said>; 3]) -> Outcome {
+    let of = |index: usize, figure: fn(&Said) -> f64| -> Vec<f64> {
+        said[index].iter().map(figure).collect()
+    };
+    for index in 0..Kind::ALL.len() {
+        let rates = of(index, |said| said.rate);
+        write!(text, " {} |", Grouped(Spread::new(rates.clone()).median() as u64))?;
+        if index > 0 {
+            let wrk = of(0, |said| said.rate);
+            write!(text, " {} |", ratio(&Spread::of_ratios(&rates, &wrk)))?;
+        }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rate;
-
-    #[test]
-    fn only_reports_without_errors_count() {
-        assert_eq!(rate(r#"{"requests_per_second": 5.5, "errors": {}}"#).unwrap(), 5.5);
-        assert!(rate(r#"{"requests_per_second": 5.5, "errors": {"reset": 1}}"#).is_err());
-        assert!(rate(r#"{"requests_per_second": 0.0, "errors": {}}"#).is_err());
-        assert!(rate("{}").is_err());
-    }
+    let busy = |index| Spread::new(of(index, |said| said.busy)).median();
+    writeln!(text, " {:.1}, {:.1}, {:.1} |", busy(0), busy(1), busy(2))?;
+    Ok(())
 }

@@ -15,9 +15,9 @@ const CLIENT_CORE: &str = "1";
 const SCRIPT: &str = r#"
 done = function(summary, latency, requests)
   local errors = summary.errors
-  io.write(string.format("counted %.0f %.0f %.0f %.0f %.0f\n", summary.requests, summary.duration,
+  io.write(string.format("counted %.0f %.0f %.0f %.0f %.0f %.0f\n", summary.requests, summary.duration,
     summary.bytes, errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-    latency:percentile(99)))
+    latency:percentile(50), latency:percentile(99)))
 end
 "#;
 
@@ -39,7 +39,8 @@ pub struct Load<'a> {
 pub struct Measured {
     /// Answers a second.
     pub rate: f64,
-    /// What 99 of 100 answers took at most, in microseconds.
+    /// What half of the answers took at most, and 99 of 100, in microseconds.
+    pub p50: f64,
     pub p99: f64,
 }
 
@@ -100,7 +101,7 @@ fn read(text: &str, length: usize) -> Result<Measured, &'static str> {
     let line = text.lines().find_map(|line| line.strip_prefix("counted "));
     let numbers = line.ok_or("wrk printed no count")?.split(' ').map(str::parse::<f64>);
     let numbers: Result<Vec<f64>, _> = numbers.collect();
-    let Ok([requests, microseconds, bytes, errors, p99]) = numbers.as_deref() else {
+    let Ok([requests, microseconds, bytes, errors, p50, p99]) = numbers.as_deref() else {
         return Err("wrk printed something else");
     };
     if *errors > 0.0 {
@@ -109,7 +110,7 @@ fn read(text: &str, length: usize) -> Result<Measured, &'static str> {
     if *requests == 0.0 || bytes / requests < length as f64 {
         return Err("answers are missing bytes");
     }
-    Ok(Measured { rate: requests / microseconds * 1e6, p99: *p99 })
+    Ok(Measured { rate: requests / microseconds * 1e6, p50: *p50, p99: *p99 })
 }
 
 #[cfg(test)]
@@ -118,11 +119,11 @@ mod tests {
 
     #[test]
     fn only_whole_answers_without_errors_count() {
-        let measured = Measured { rate: 500.0, p99: 70.0 };
-        assert_eq!(read("Running\ncounted 1000 2000000 1100000 0 70\n", 1024), Ok(measured));
-        assert!(read("counted 1000 2000000 1100000 1 70\n", 1024).is_err());
-        assert!(read("counted 1000 2000000 900000 0 70\n", 1024).is_err());
-        assert!(read("counted 0 2000000 0 0 0\n", 0).is_err());
+        let measured = Measured { rate: 500.0, p50: 60.0, p99: 70.0 };
+        assert_eq!(read("Running\ncounted 1000 2000000 1100000 0 60 70\n", 1024), Ok(measured));
+        assert!(read("counted 1000 2000000 1100000 1 60 70\n", 1024).is_err());
+        assert!(read("counted 1000 2000000 900000 0 60 70\n", 1024).is_err());
+        assert!(read("counted 0 2000000 0 0 0 0\n", 0).is_err());
         assert!(read("Requests/sec: 500\n", 1024).is_err());
     }
 }

@@ -187,9 +187,9 @@ fn write(
         Some(None) => println!("{}", json?),
         Some(Some(path)) => {
             save("--json", path, format!("{}\n", json?).as_bytes())?;
-            print!("{}", report::table(phases));
+            print!("{}", report::table(engine, phases));
         }
-        None => print!("{}", report::table(phases)),
+        None => print!("{}", report::table(engine, phases)),
     }
     if let Some(path) = &options.hdr {
         save("--hdr", path, &report::hdr(began, phases).map_err(broken)?)?;

@@ -171,7 +171,11 @@ impl Handler for Generator {
         match cx.conn.kind {
             Kind::Active => run.active_data(cx, rx),
             Kind::Slow => run.slow_data(cx, rx),
-            Kind::Idle => run.idle_data(cx, rx, idle),
+            Kind::Idle => {
+                let step = run.idle_data(cx, rx, idle);
+                self.place.board.idle.set(u64::from(idle.count()));
+                step
+            }
         }
     }
 

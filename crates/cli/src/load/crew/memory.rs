@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use app::{Counter, Counters, Engine, Wake};
-use base::ConnId;
+use base::{ConnId, Grouped};
 use load::{Board, Conn, Generator, Orders, Place, Plan, Range, Share, Sources};
 use stack::Native;
 use stack::port::MemPort;
@@ -141,8 +141,9 @@ impl Crew for Memory {
     fn engine(&self) -> String {
         let (bytes, connections) = (self.held.bytes.get(), self.held.connections.get().max(1));
         format!(
-            "crore's own stack over memory, {:.1} bytes a connection at {connections}",
-            bytes as f64 / connections as f64
+            "crore's own stack over memory, {:.1} bytes a connection at {} at this end",
+            bytes as f64 / connections as f64,
+            Grouped(connections),
         )
     }
 }

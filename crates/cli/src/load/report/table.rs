@@ -12,9 +12,12 @@ use super::time;
 const QUANTILES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
 
-/// The figures of all phases.
-pub fn table(phases: &[Figures]) -> String {
-    let mut text = String::new();
+/// The figures of all phases, and what carried the connections.
+pub fn table(engine: &str, phases: &[Figures]) -> String {
+    let mut text = format!("{:<12} {engine}\n", "over");
+    if phases.len() > 1 {
+        text.push('\n');
+    }
     for figures in phases {
         if phases.len() > 1 {
             let _ = writeln!(text, "{}", figures.name);

@@ -27,6 +27,8 @@ fn idle_connections_are_opened_at_the_rate_given() {
     let mut world = World::new(vec![phase], answering(MS, OK));
     let tally = world.run(2_000 * MS);
     assert!((198..=201).contains(&tally.opened), "{}", tally.opened);
+    // Told also where no connection has ended yet.
+    assert!(world.board.idle.get() >= 198, "{}", world.board.idle.get());
 }
 
 /// A server that closes idle connections after a while.
