@@ -16,7 +16,7 @@ pub struct Tally<T = Times> {
     pub answers: u64,
     /// Whole answers on slow connections, which are no part of any other figure but the status.
     pub slow_answers: u64,
-    /// Bytes received: heads, bodies, chunk sizes.
+    /// Bytes received: heads, bodies, chunk sizes, and what nobody asked for.
     pub bytes_in: u64,
     /// Bytes of requests sent.
     pub bytes_out: u64,

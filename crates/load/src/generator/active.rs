@@ -31,7 +31,7 @@ impl Run {
             let Some(seat) = self.seats.get(number) else { return Step::abort() };
             if seat.in_flight == 0 {
                 if !rest.is_empty() {
-                    return self.unasked(cx);
+                    return self.unasked(cx, rest.len());
                 }
                 break;
             }
@@ -149,8 +149,9 @@ impl Run {
         Step::abort()
     }
 
-    /// Bytes came that nobody asked for.
-    fn unasked(&mut self, cx: &mut Cx<'_, Conn>) -> Step {
+    /// So many bytes came that nobody asked for.
+    fn unasked(&mut self, cx: &mut Cx<'_, Conn>, bytes: usize) -> Step {
+        self.tally.bytes_in += bytes as u64;
         self.tally.fail(ErrorKind::Unasked);
         self.broken(cx, ErrorKind::Unasked)
     }

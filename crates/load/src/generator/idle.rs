@@ -76,6 +76,7 @@ pub(super) fn disturbed(run: Option<&mut Run>, cx: &mut Cx<'_, Conn>, rx: &[u8])
         return Step::finish();
     }
     if let Some(run) = run {
+        run.tally.bytes_in += rx.len() as u64;
         run.tally.fail(ErrorKind::Unasked);
         run.tally.idle_lost += 1;
     }
@@ -96,6 +97,7 @@ impl Run {
         let Some(seat) = self.seats.get(number) else { return Step::abort() };
         let (consumed, reading) =
             seat.reader.read(rx, cx.input_ended, &mut self.answers, seat.checking.as_mut());
+        self.tally.bytes_in += consumed as u64;
         let answer = match reading {
             Reading::More => return Step::read(consumed),
             Reading::Broken(kind) => return self.broken(cx, kind),
