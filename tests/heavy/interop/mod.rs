@@ -77,10 +77,15 @@ impl Link {
     fn net(self) -> Outcome<Net> {
         if self != Self::Tap {
             let generic = self == Self::Generic;
-            return Ok(Net::Xdp(Xdp { interface: INTERFACE.into(), generic }));
+            return Ok(Net::Xdp(Xdp { interface: INTERFACE.into(), generic, sources: Vec::new() }));
         }
         let addresses = [format!("{TAP_V4}/24").parse()?, format!("{TAP_V6}/64").parse()?].into();
-        Ok(Net::Tap(Tap { device: TAP.into(), addresses, gateways: Vec::new() }))
+        Ok(Net::Tap(Tap {
+            device: TAP.into(),
+            addresses,
+            gateways: Vec::new(),
+            sources: Vec::new(),
+        }))
     }
 
     /// `crore serve` on port 80, after [`Link::prepare`].
