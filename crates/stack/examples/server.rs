@@ -249,6 +249,7 @@ impl<S: Service> Bench<Http<S>> {
     }
 
     /// A round of requests, and the acknowledgments of the one before.
+    #[inline(never)]
     fn round(&mut self, prng: &mut Prng, connections: u32) {
         self.acknowledge();
         let mut picked = Vec::with_capacity(ROUND);
@@ -265,6 +266,7 @@ impl<S: Service> Bench<Http<S>> {
     }
 
     /// Opens, asks once over, and closes connections.
+    #[inline(never)]
     fn churn(&mut self, first: u32, rounds: u32) {
         for _ in 0..rounds {
             self.handshake(first..first + ROUND as u32);

@@ -208,7 +208,12 @@ impl Blocks {
     /// Whether so few are free that connections should sleep as soon as they can, even if a
     /// congestion window is forgotten over that, and that a SYN should cost nothing.
     pub(crate) const fn are_scarce(&self) -> bool {
-        self.available() < self.capacity.div_ceil(SCARCE)
+        self.are_scarce_beside(0)
+    }
+
+    /// The same if so many more were taken.
+    pub(crate) const fn are_scarce_beside(&self, more: u32) -> bool {
+        self.available() < self.capacity.div_ceil(SCARCE) + more
     }
 
     /// Bytes of memory in use: every block that was ever taken.

@@ -1,19 +1,39 @@
-//! Answers in flight on connections that otherwise sleep: [`Replies`], one cache line each beside its
-//! buffer. Invariant: an entry is free, and holds nothing, or belongs to the one record that names it;
+//! Single segments in flight on connections that need no working block otherwise: [`Replies`], one
+//! cache line each beside the answer's buffer. Invariant: an entry is free, and holds nothing, or belongs to the one record that names it;
 //! the taken ones are in a list, the one sent first in front.
 
 use alloc::vec::Vec;
 
+use base::Instant;
 use mem::{Frame, Pool};
-use tcp::Reply;
+use tcp::{Greeting, Reply};
 
 /// No entry: the end of a list.
 const NONE: u32 = u32::MAX;
 
-/// One answer.
+/// A segment in flight, and what the connection is without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InFlight {
+    /// Our SYN-ACK: the handler has not heard of the connection.
+    Greeting(Greeting),
+    /// An answer.
+    Answer(Reply),
+}
+
+impl InFlight {
+    /// When it was sent.
+    pub(crate) fn sent(&self, now: Instant) -> Instant {
+        match self {
+            Self::Greeting(greeting) => greeting.sent(now),
+            Self::Answer(reply) => reply.sent(now),
+        }
+    }
+}
+
+/// One of them.
 pub(crate) struct Entry {
-    pub(crate) reply: Reply,
-    /// The answer's bytes, for as long as the entry is taken.
+    pub(crate) flight: InFlight,
+    /// An answer's bytes, for as long as the entry is taken.
     frame: Option<Frame>,
     /// Where its record is.
     pub(crate) slot: u32,
@@ -30,6 +50,7 @@ pub(crate) struct Replies {
     capacity: u32,
     free: u32,
     taken: u32,
+    greetings: u32,
     first: u32,
     last: u32,
 }
@@ -38,7 +59,7 @@ impl Replies {
     /// A pool of `capacity` entries. Memory is used once they are.
     pub(crate) fn new(capacity: u32) -> Self {
         let entries = Vec::with_capacity(capacity as usize);
-        Self { entries, capacity, free: NONE, taken: 0, first: NONE, last: NONE }
+        Self { entries, capacity, free: NONE, taken: 0, greetings: 0, first: NONE, last: NONE }
     }
 
     /// Whether there is room for one more.
@@ -46,9 +67,11 @@ impl Replies {
         self.taken < self.capacity
     }
 
-    /// Adds an answer that was sent now, after all others. Only while there is room.
-    pub(crate) fn push(&mut self, reply: Reply, frame: Frame, slot: u32) -> u32 {
-        let entry = Entry { reply, frame: Some(frame), slot, earlier: self.last, later: NONE };
+    /// Adds a segment that was sent now, after all others, and an answer's bytes. Only while there is
+    /// room.
+    pub(crate) fn push(&mut self, flight: InFlight, frame: Option<Frame>, slot: u32) -> u32 {
+        self.greetings += u32::from(matches!(flight, InFlight::Greeting(_)));
+        let entry = Entry { flight, frame, slot, earlier: self.last, later: NONE };
         let index = self.free;
         let index = if index == NONE {
             // Never past the capacity reserved, so this allocates nothing.
@@ -69,10 +92,10 @@ impl Replies {
         index
     }
 
-    /// Takes an entry out and gives what was in it: the reply, and the buffer with the answer.
-    pub(crate) fn take(&mut self, index: u32) -> (Reply, Option<Frame>) {
+    /// Takes an entry out and gives what was in it: the segment, and the buffer with the answer.
+    pub(crate) fn take(&mut self, index: u32) -> (InFlight, Option<Frame>) {
         let entry = &mut self.entries[index as usize];
-        let (reply, frame) = (entry.reply, entry.frame.take());
+        let (flight, frame) = (entry.flight, entry.frame.take());
         let (earlier, later) = (entry.earlier, entry.later);
         entry.later = self.free;
         self.free = index;
@@ -85,7 +108,8 @@ impl Replies {
             later => self.entries[later as usize].earlier = earlier,
         }
         self.taken -= 1;
-        (reply, frame)
+        self.greetings -= u32::from(matches!(flight, InFlight::Greeting(_)));
+        (flight, frame)
     }
 
     pub(crate) fn get(&self, index: u32) -> &Entry {
@@ -101,6 +125,11 @@ impl Replies {
     /// Entries taken.
     pub(crate) const fn taken(&self) -> u32 {
         self.taken
+    }
+
+    /// Entries that are greetings.
+    pub(crate) const fn greetings(&self) -> u32 {
+        self.greetings
     }
 
     /// Buffers that entries hold, those of free entries included: they should hold none.

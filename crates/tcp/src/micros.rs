@@ -15,6 +15,12 @@ impl Micros {
         Self(now.as_micros() as u32)
     }
 
+    /// The time that this stands for, which is before `now`: to whole microseconds.
+    pub(crate) const fn instant(self, now: Instant) -> Instant {
+        let age = Self::of(now).since(self) as u64;
+        Instant::from_nanos(now.as_micros().saturating_sub(age) * 1_000)
+    }
+
     /// Microseconds from `earlier` to this; zero when `earlier` is later.
     pub(crate) const fn since(self, earlier: Self) -> u32 {
         let span = self.0.wrapping_sub(earlier.0);

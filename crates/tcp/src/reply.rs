@@ -180,10 +180,7 @@ impl Reply {
     /// When the answer was sent, for a reply that is less than half an hour old.
     #[must_use]
     pub fn sent(&self, now: Instant) -> Instant {
-        let age = u64::from(Micros::of(now).since(self.sent));
-        // Whole microseconds, as it was kept.
-        let now = now.as_nanos() / 1_000;
-        Instant::from_nanos(now.saturating_sub(age) * 1_000)
+        self.sent.instant(now)
     }
 }
 
@@ -218,7 +215,7 @@ impl Working {
 
 /// Whether timestamps, if they were agreed on, show that it is no old segment (RFC 7323 section 5.3).
 #[inline]
-fn is_newest(recent: Option<u32>, header: &Plain) -> bool {
+pub(crate) fn is_newest(recent: Option<u32>, header: &Plain) -> bool {
     match (recent, header.timestamps) {
         (None, _) => true,
         (Some(recent), Some(stamps)) => stamps.value.wrapping_sub(recent) as i32 >= 0,

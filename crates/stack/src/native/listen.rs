@@ -60,15 +60,19 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if !self.admits(app, &ends) {
             return self.refuse(&ends, Reset::answering(&arrived));
         }
-        if self.blocks.are_scarce() {
+        // Each greeting may want a block.
+        if self.blocks.are_scarce_beside(self.replies.greetings()) {
             let config = &self.settings.tcp;
             let cookie = self.cookies.answer(config, self.now, &ends, &arrived, mss);
             return self.send(&ends, &cookie);
         }
+        let iss = self.sequence_number(&ends, after);
+        if self.greet(segment, hash, &ends, iss).is_some() {
+            return;
+        }
         let Some(block) = self.begin(segment.flow, hash) else {
             return self.drops.count(Reason::NoWorkingBlock);
         };
-        let iss = self.sequence_number(&ends, after);
         let working = &mut self.blocks[block];
         let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
         working.tcp.accept(&tcp_turn!(self), &arrived, &opening);

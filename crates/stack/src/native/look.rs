@@ -8,6 +8,7 @@ use port::Port;
 use tcp::{Body, State, Tuple};
 
 use super::Core;
+use crate::replies::InFlight;
 
 /// Records looked at in one go.
 const RECORDS: u32 = 1024;
@@ -51,17 +52,19 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 mss: sleeping.mss(),
                 ..quiet(&ends, "ESTABLISHED")
             },
-            Body::Replied(index) => {
-                let reply = &self.replies.get(*index).reply;
-                let in_flight = reply.send_next().distance(reply.una());
-                Seen {
-                    sleeps: false,
-                    rtt_us: reply.asleep.smoothed_rtt_us(),
-                    mss: reply.asleep.mss(),
-                    in_flight: u64::try_from(in_flight).unwrap_or(0),
-                    ..quiet(&ends, "ESTABLISHED")
+            Body::Replied(index) => match &self.replies.get(*index).flight {
+                InFlight::Greeting(_) => Seen { sleeps: false, ..quiet(&ends, "SYN-RECEIVED") },
+                InFlight::Answer(reply) => {
+                    let in_flight = reply.send_next().distance(reply.una());
+                    Seen {
+                        sleeps: false,
+                        rtt_us: reply.asleep.smoothed_rtt_us(),
+                        mss: reply.asleep.mss(),
+                        in_flight: u64::try_from(in_flight).unwrap_or(0),
+                        ..quiet(&ends, "ESTABLISHED")
+                    }
                 }
-            }
+            },
             Body::TimeWait(_) => quiet(&ends, "TIME-WAIT"),
         };
         Some(seen)
