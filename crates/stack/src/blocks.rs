@@ -86,6 +86,14 @@ impl Block {
         };
     }
 
+    /// Both sides have closed, and this one has nothing more to send.
+    pub(crate) const fn has_closed(&mut self) {
+        self.facts.input_ended = true;
+        self.facts.closing = true;
+        self.facts.closed = true;
+        self.timer = None;
+    }
+
     /// Bytes put out that have not been sent once.
     pub(crate) fn unsent(&self) -> u64 {
         let told = self.tcp.end().distance(self.sent_to);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use base::Instant;
 use mem::{Frame, Pool};
-use tcp::{Greeting, Reply};
+use tcp::{Farewell, Greeting, Reply};
 
 /// No entry: the end of a list.
 const NONE: u32 = u32::MAX;
@@ -18,6 +18,8 @@ pub(crate) enum InFlight {
     Greeting(Greeting),
     /// An answer.
     Answer(Reply),
+    /// Our FIN: the handler has heard that the input ended, and is to hear that the connection has.
+    Farewell(Farewell),
 }
 
 impl InFlight {
@@ -26,6 +28,7 @@ impl InFlight {
         match self {
             Self::Greeting(greeting) => greeting.sent(now),
             Self::Answer(reply) => reply.sent(now),
+            Self::Farewell(farewell) => farewell.sent(now),
         }
     }
 }

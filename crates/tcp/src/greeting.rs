@@ -127,7 +127,7 @@ impl Greeting {
         }
     }
 
-    /// Takes the acknowledgment that completes the handshake, which may carry the first text: gives
+    /// Takes the acknowledgment that completes the handshake, which may carry the first text or a FIN: gives
     /// the connection as it would sleep before that. `None`: the segment is something else. `mss` as
     /// in [`Opening`].
     #[must_use]

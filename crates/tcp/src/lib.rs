@@ -12,7 +12,8 @@
 //! [`Working`] block from a pool; when it is [quiet](Working::is_quiet) again it
 //! [sleeps](Working::sleep) and the block goes back. Connections that are being opened or closed
 //! work; after the close a [`TimeWait`] is left, or nothing. A question that is answered at once needs
-//! no block: a [`Reply`] stands for it until the answer is acknowledged.
+//! no block: a [`Reply`] stands for it until the answer is acknowledged; as does a [`Greeting`] for a
+//! SYN, and a [`Farewell`] for a peer that closes.
 //!
 //! # How it is driven
 //!
@@ -47,6 +48,7 @@ mod congestion;
 mod connect;
 mod cookie;
 mod ecn;
+mod farewell;
 mod flight;
 mod greeting;
 mod icmp;
@@ -81,6 +83,7 @@ mod working;
 pub use challenge::ChallengeLimit;
 pub use config::{Algorithm, Config, KeepAlive};
 pub use cookie::{Answered, Cookies, SynCookie};
+pub use farewell::Farewell;
 pub use greeting::Greeting;
 pub use icmp::Unreachable;
 pub use info::{Info, Recovering};

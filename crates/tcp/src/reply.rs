@@ -49,7 +49,8 @@ impl Sleeping {
         let header = &arrival.header;
         let settled = self.settled();
         let scaled = settled.send_shift.is_some();
-        header.sequence == self.receive_next
+        !header.fin
+            && header.sequence == self.receive_next
             && header.acknowledgment == self.send_next
             && header.window > 0
             && is_newest(settled.timestamps.then_some(self.recent_timestamp), header)
@@ -101,6 +102,7 @@ impl Sleeping {
         let header = Plain {
             sequence: self.send_next,
             acknowledgment: receive.nxt,
+            fin: false,
             window: receive.acknowledged(turn.config),
             timestamps: recent.map(|stamps| Timestamps { value, echo: stamps.value }),
         };
@@ -136,7 +138,8 @@ impl Reply {
         config.rto_min.min(Duration::from_micros(WORST_DELAYED_ACK_US)) / 2
     }
 
-    /// Takes the acknowledgment of the answer, which may carry the next question. `None`: the segment
+    /// Takes the acknowledgment of the answer, which may carry the next question, or a FIN, or both:
+    /// those are still to be looked at. `None`: the segment
     /// is something else.
     #[must_use]
     #[inline]
@@ -198,6 +201,7 @@ impl Working {
         let header = Repr::from(Plain {
             sequence: reply.asleep.receive_next,
             acknowledgment: reply.asleep.send_next,
+            fin: false,
             window: reply.window,
             timestamps,
         });
@@ -231,4 +235,4 @@ const fn offered(config: &Config, scaled: bool) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! The frame that nearly every segment comes and leaves in: Ethernet without tags, IPv4 without options
-//! and in one piece, and TCP that only acknowledges, with or without text, with timestamps or without
-//! any option. All its fields have fixed places, so it is read and written without looking for them.
+//! and in one piece, and TCP that only acknowledges, with or without text or FIN, with timestamps or
+//! without any option. All its fields have fixed places, so it is read and written without looking for them.
 //! Invariant: what is read here reads the same through the views of the protocols' own modules; what
 //! is not plain, or wrong in any way, is left to them.
 
@@ -70,7 +70,7 @@ impl Layout {
             && head[IP] == VERSION_AND_LENGTH
             && u16_at(head, IP + 6) & FRAGMENT == 0
             && head[IP + 9] == protocol::TCP
-            && Flags(head[TCP + 13]).without(Flags::PSH) == Flags::ACK
+            && Flags(head[TCP + 13]).without(Flags::PSH | Flags::FIN) == Flags::ACK
             && payload <= end;
         if !plain || verify && !verifies(head, segment) {
             return None;
@@ -94,6 +94,7 @@ impl Layout {
         Some(Plain {
             sequence: base::Seq(u32_at(head, TCP + 4)),
             acknowledgment: base::Seq(u32_at(head, TCP + 8)),
+            fin: Flags(head[TCP + 13]).any(Flags::FIN),
             window: u16_at(head, TCP + 14),
             timestamps,
         })
@@ -157,10 +158,8 @@ pub fn emit(
     put(head, 6, &ends.macs.0.0);
     put(head, 12, &EtherType::IPV4.0.to_be_bytes());
     emit_ip(head, ends.addresses, total, ecn);
-    let (offset, flags) = match header.timestamps {
-        Some(_) => (WITH_STAMPS, Flags::ACK.with_if(push, Flags::PSH)),
-        None => (WITHOUT_OPTIONS, Flags::ACK.with_if(push, Flags::PSH)),
-    };
+    let offset = if header.timestamps.is_some() { WITH_STAMPS } else { WITHOUT_OPTIONS };
+    let flags = Flags::ACK.with_if(push, Flags::PSH).with_if(header.fin, Flags::FIN);
     put(head, TCP, &ends.ports.0.to_be_bytes());
     put(head, TCP + 2, &ends.ports.1.to_be_bytes());
     put(head, TCP + 4, &header.sequence.0.to_be_bytes());

@@ -104,13 +104,15 @@ impl<'a> View<'a> {
 }
 
 /// A header that only acknowledges, with timestamps or without any option, of a segment with or without
-/// text: most headers. Whether PSH is set means nothing to its receiver.
+/// text or FIN: most headers. Whether PSH is set means nothing to its receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plain {
     /// SEG.SEQ.
     pub sequence: Seq,
     /// SEG.ACK.
     pub acknowledgment: Seq,
+    /// Whether the FIN bit is set.
+    pub fin: bool,
     /// SEG.WND as it is on the wire.
     pub window: u16,
     /// The timestamps.
@@ -144,7 +146,7 @@ impl From<Plain> for Repr {
         Self {
             sequence: plain.sequence,
             acknowledgment: plain.acknowledgment,
-            flags: Flags::ACK,
+            flags: Flags::ACK.with_if(plain.fin, Flags::FIN),
             window: plain.window,
             options: Options { timestamps: plain.timestamps, ..Options::default() },
             ..Self::default()
@@ -157,11 +159,13 @@ impl Repr {
     #[must_use]
     pub fn plain(&self) -> Option<Plain> {
         let timestamps = self.options.timestamps;
-        let plain = self.flags.without(Flags::PSH) == Flags::ACK
+        let fin = self.flags.any(Flags::FIN);
+        let plain = self.flags.without(Flags::PSH | Flags::FIN) == Flags::ACK
             && self.options == Options { timestamps, ..Options::default() };
         plain.then_some(Plain {
             sequence: self.sequence,
             acknowledgment: self.acknowledgment,
+            fin,
             window: self.window,
             timestamps,
         })

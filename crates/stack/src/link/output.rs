@@ -37,20 +37,21 @@ impl<P: Port> Link<P> {
         });
     }
 
-    /// Sends a plain segment that carries all its sender has to say.
+    /// Sends a plain segment, with PSH if `push`.
     pub(crate) fn send_plain(
         &mut self,
         ends: &Tuple,
-        (header, ecn): (&tcp::Plain, Ecn),
+        (header, push, ecn): (&tcp::Plain, bool, Ecn),
         payload: &[u8],
     ) {
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (ends.local, ends.remote) else {
             let header = tcp::Repr {
                 source_port: ends.local_port,
                 destination_port: ends.remote_port,
-                flags: tcp::Flags::ACK | tcp::Flags::PSH,
                 ..tcp::Repr::from(*header)
             };
+            let flags = header.flags.with_if(push, tcp::Flags::PSH);
+            let header = tcp::Repr { flags, ..header };
             let fill = |into: &mut [u8]| into.copy_from_slice(payload);
             let between = (ends.local, ends.remote);
             return self.send_segment(between, &header, ecn, payload.len(), fill);
@@ -67,7 +68,7 @@ impl<P: Port> Link<P> {
             addresses: (source, destination),
             ports: (ends.local_port, ends.remote_port),
         };
-        let (what, checksum) = ((header, true, ecn), !self.caps.checksums_filled);
+        let (what, checksum) = ((header, push, ecn), !self.caps.checksums_filled);
         let buffer = self.frames.buffer_mut(&mut frame);
         let Some(length) = plain::emit(buffer, &ends, what, payload, checksum) else {
             self.give(frame);

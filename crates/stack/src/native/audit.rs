@@ -89,7 +89,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
 }
 
 impl<P: Port, C: Copy + Default> Core<P, C> {
-    fn audit(&self) -> Result<(), Inconsistency> {
+    pub(super) fn audit(&self) -> Result<(), Inconsistency> {
         let (taken, found) = self.link.frames_taken_and_found();
         if taken != found {
             return Err(Inconsistency::Frames { taken, found });

@@ -54,6 +54,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             },
             Body::Replied(index) => match &self.replies.get(*index).flight {
                 InFlight::Greeting(_) => Seen { sleeps: false, ..quiet(&ends, "SYN-RECEIVED") },
+                InFlight::Farewell(_) => Seen { sleeps: false, ..quiet(&ends, "LAST-ACK") },
                 InFlight::Answer(reply) => {
                     let in_flight = reply.send_next().distance(reply.una());
                     Seen {

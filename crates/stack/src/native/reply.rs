@@ -1,14 +1,16 @@
 //! The short way: a connection that is greeted, or sleeps and is asked a question that is answered at
-//! once. Record, handler, frame, and no working block ([`Greeting`] and [`Reply`] say what makes that
-//! right). Invariant: a record that is [`Body::Replied`] names the one entry that holds what is in
+//! once, or ends. Record, handler, frame, and no working block ([`Greeting`], [`Reply`] and
+//! [`Farewell`](tcp::Farewell) say what makes that right). Invariant: a record that is [`Body::Replied`] names the one entry that holds what is in
 //! flight, and it becomes a sleeping one, or a working one, before any timer of TCP's would have expired.
 
-use app::{Attachment, Cx, Handler, Next, Origin, Out, Step, Timeout};
+use app::{Attachment, Cx, End, Handler, Next, Origin, Out, Step, Timeout};
 use base::{Instant, Seq};
 use mem::Frame;
 use port::Port;
 use tcp::{Arrival, Body, Greeting, Opening, PlainArrival, Reply, Sleeping, Tuple, Waiting};
+use wire::protocol::Ecn;
 
+use super::rest::Last;
 use super::serve::{Event, Fate, peer};
 use super::{Core, sleep_timer, tcp_turn};
 use crate::link::{PlainSegment, Segment};
@@ -47,27 +49,40 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Body::Sleeping(sleeping) => sleeping,
             Body::Replied(index) => {
                 let acknowledged = match &self.replies.get(index).flight {
+                    InFlight::Farewell(farewell) => {
+                        let over = farewell.is_acknowledged(&segment.arrival);
+                        if over {
+                            self.over_asleep(app, slot, index);
+                        }
+                        return over;
+                    }
                     InFlight::Answer(reply) => reply.acknowledged(&segment.arrival, self.now),
                     InFlight::Greeting(_) => self.complete(app, (slot, index), segment),
                 };
                 let Some(sleeping) = acknowledged else { return false };
                 self.fall_asleep(slot, index, sleeping);
-                if segment.payload.is_empty() {
+                if segment.payload.is_empty() && !segment.arrival.header.fin {
                     return true;
                 }
                 sleeping
             }
             Body::Working(_) | Body::TimeWait(_) => return false,
         };
-        let short = sleeping.waiting != Waiting::Wake
-            && sleeping.is_question(&self.settings.tcp, &segment.arrival)
-            && self.may_call()
-            && self.replies.has_room();
-        if short {
+        if sleeping.waiting == Waiting::Wake || !self.replies.has_room() || !self.may_call() {
+            return false;
+        }
+        let config = &self.settings.tcp;
+        let (question, end) = (
+            sleeping.is_question(config, &segment.arrival),
+            sleeping.is_end(config, &segment.arrival),
+        );
+        if question {
             self.counters.bytes_in.add(segment.payload.len() as u64);
             self.answer(app, slot, sleeping, segment);
+        } else if end {
+            self.take_leave(app, slot, sleeping, segment);
         }
-        short
+        question || end
     }
 
     /// What was in flight is acknowledged.
@@ -90,7 +105,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             && self.link.is_ready()
     }
 
-    /// Calls the handler for a connection without a block. Only if [it may](Self::may_call).
+    /// Calls the handler for a connection without a block: of data, those bytes, or that there are no
+    /// more. Only if [it may](Self::may_call).
     #[inline]
     fn call_asleep<H: Handler<Conn = C>>(
         &mut self,
@@ -108,7 +124,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         };
         let out = Out::new(self.buffers.buffer_mut(&mut frame), true);
         let (now, conn) = (self.now, &mut record.conn);
-        let mut cx = Cx { id, now, origin, input_ended: false, unsent: 0, conn, out };
+        let input_ended = event == Event::Data && rx.is_empty();
+        let mut cx = Cx { id, now, origin, input_ended, unsent: 0, conn, out };
         let step = if event == Event::Open { app.open(&mut cx) } else { app.data(&mut cx, rx) };
         let (filled, attachment) = (cx.out.filled(), cx.out.take_attachment());
         frame.set_range(0..filled);
@@ -139,11 +156,52 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let (mut reply, sent) = sleeping.answer(&tcp_turn!(self), &segment.arrival, answer, mss);
         note_step(&mut reply.asleep, called.step, self.now);
         self.counters.bytes_out.add(filled as u64);
-        self.link.send_plain(&ends, (&sent.header, sent.ecn), self.buffers.data(&called.frame));
+        self.link.send_plain(
+            &ends,
+            (&sent.header, true, sent.ecn),
+            self.buffers.data(&called.frame),
+        );
         let index = self.replies.push(InFlight::Answer(reply), Some(called.frame), slot);
         if let Some(record) = self.flows.get_mut(slot) {
             record.body = Body::Replied(index);
         }
+    }
+
+    /// The peer has closed its side: tells the handler, and closes this one if it wants that.
+    fn take_leave<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        slot: u32,
+        sleeping: Sleeping,
+        segment: &PlainSegment<'_>,
+    ) {
+        let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return };
+        let event = (Event::Data, &[][..]);
+        let Some(called) = self.call_asleep(app, (slot, &ends), &sleeping, event) else { return };
+        let closes = matches!(called.step.next(), Next::Close | Next::Finish);
+        let nothing_more = called.attachment.is_none() && called.frame.is_empty();
+        // A handler that waits for input which does not come has nothing more to say either.
+        if !(nothing_more && (closes || called.only_waits())) {
+            return self.go_on_awake(app, (slot, &sleeping), Some(segment), called);
+        }
+        self.buffers.give(called.frame);
+        let mss = self.link.mss(ends.remote);
+        let (farewell, fin) = sleeping.take_leave(&tcp_turn!(self), &segment.arrival, mss);
+        self.link.send_plain(&ends, (&fin, false, Ecn::NotCapable), &[]);
+        let index = self.replies.push(InFlight::Farewell(farewell), None, slot);
+        if let Some(record) = self.flows.get_mut(slot) {
+            record.body = Body::Replied(index);
+        }
+    }
+
+    /// The peer has acknowledged our FIN: tells the handler, and gives everything back.
+    fn over_asleep<H: Handler<Conn = C>>(&mut self, app: &mut H, slot: u32, index: u32) {
+        if let (InFlight::Farewell(farewell), _) = self.replies.take(index) {
+            let opened = farewell.asleep.opened();
+            let last = Last { opened, told: true, input_ended: true, unsent: 0 };
+            self.tell_end_of(app, slot, last, End::Closed);
+        }
+        self.flows.remove(slot);
     }
 
     /// Answers a SYN with nothing kept but a record and an entry. `None`: there is no room for it, or
@@ -218,7 +276,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let PlainArrival { header, length, ecn } = segment.arrival;
             let arrival = Arrival { header: &header.into(), length, ecn, can_hold: true };
             let received = self.blocks[block].tcp.receive(&mut tcp_turn!(self), &arrival);
-            debug_assert!(received.dropped.is_none() && received.events.is_empty());
+            debug_assert!(received.dropped.is_none());
+            self.note_events(block, received.events);
+            // The handler has been told.
+            self.blocks[block].facts.fresh = false;
             event = (Event::Data, segment.payload);
         }
         let filled = frame.len();
@@ -243,6 +304,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             InFlight::Answer(reply) => {
                 working.tcp.resume(turn, reply, mss);
                 working.has_slept(&reply.asleep, self.now);
+            }
+            InFlight::Farewell(farewell) => {
+                working.tcp.resume_farewell(turn, farewell, mss);
+                working.has_slept(&farewell.asleep, self.now);
+                working.has_closed();
             }
         }
         if let Some(frame) = frame {

@@ -14,6 +14,19 @@ use super::{Core, sleep_timer, tcp_turn};
 /// Records looked at for one that has rested long, when one has to make way.
 const CANDIDATES: u32 = 64;
 
+/// What a handler is told of a connection at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    /// Whether this end opened it.
+    pub(super) opened: bool,
+    /// Whether the handler has heard of it.
+    pub(super) told: bool,
+    /// Whether the peer had closed its side.
+    pub(super) input_ended: bool,
+    /// Bytes put out that were not taken.
+    pub(super) unsent: u64,
+}
+
 impl<P: Port, C: Copy + Default> Core<P, C> {
     /// After all has been done for a connection: lets it sleep or wait out its TIME-WAIT if there
     /// is nothing more, else sets its timer.
@@ -130,18 +143,34 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     fn tell_end<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, why: End) {
-        self.count_end(why);
-        let Some((id, ends)) = self.identity(block) else { return };
         let working = &self.blocks[block];
-        if !working.tcp.opened() {
+        let last = Last {
+            opened: working.tcp.opened(),
+            told: working.facts.opened,
+            input_ended: working.facts.input_ended,
+            unsent: working.unsent(),
+        };
+        self.tell_end_of(app, working.slot, last, why);
+    }
+
+    /// The same for the connection in a slot, which need not have a block.
+    pub(super) fn tell_end_of<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        slot: u32,
+        last: Last,
+        why: End,
+    ) {
+        self.count_end(why);
+        let Some((id, ends)) = self.names(slot) else { return };
+        let Last { opened, told, input_ended, unsent } = last;
+        if !opened {
             self.clients.leave(ends.remote);
         }
-        if !working.facts.opened {
+        if !told {
             return;
         }
-        let (input_ended, unsent) = (working.facts.input_ended, working.unsent());
-        let role = self.role(&ends, working.tcp.opened());
-        let origin = Origin { peer: peer(&ends), role };
+        let origin = Origin { peer: peer(&ends), role: self.role(&ends, opened) };
         let now = self.now;
         if let Some(record) = self.flows.get_mut(id.slot()) {
             let out = Out::closed();

@@ -30,6 +30,7 @@ fn header(prng: &mut Prng) -> Plain {
     Plain {
         sequence: Seq(prng.next_u32()),
         acknowledgment: Seq(prng.next_u32()),
+        fin: prng.below(4) == 0,
         window: prng.next_u32() as u16,
         timestamps: (prng.below(2) == 0).then_some(stamps),
     }
@@ -42,7 +43,7 @@ fn usual(ends: &Ends, (header, push, ecn): (&Plain, bool, Ecn), payload: &[u8]) 
         destination_port: ends.ports.1,
         sequence: header.sequence,
         acknowledgment: header.acknowledgment,
-        flags: Flags::ACK.with_if(push, Flags::PSH),
+        flags: Flags::ACK.with_if(push, Flags::PSH).with_if(header.fin, Flags::FIN),
         window: header.window,
         options: Options { timestamps: header.timestamps, ..Options::default() },
         ..tcp::Repr::default()
