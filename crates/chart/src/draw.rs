@@ -210,6 +210,10 @@ fn contents(out: &mut String, plot: &Plot, series: &[Series]) {
 fn shape(plot: &Plot, data: &Data) -> (&'static str, String) {
     let place = |point: &(f64, f64)| plot.point(*point);
     match data {
+        // A line from one point to no other would not be seen.
+        Data::Line(points) if points.iter().filter_map(place).count() == 1 => {
+            ("dot", path::dots(points.iter().map(place)))
+        }
         Data::Line(points) => ("line", path::line(points.iter().map(place))),
         Data::Dashed(points) => ("dashed", path::line(points.iter().map(place))),
         Data::Step(points) => ("line", path::step(points.iter().map(place))),

@@ -29,6 +29,7 @@ stroke-width:4px;stroke-linejoin:round}
 .chart .mark{stroke:var(--soft);stroke-dasharray:2 3}
 .chart .end{stroke:var(--mark);stroke-width:1.5}
 .chart .line{stroke-width:2}
+.chart .dot{stroke-width:7;stroke-linecap:round}
 .chart .dashed{stroke-width:1.5;stroke-dasharray:7 5}
 .chart .points{stroke-width:3;stroke-linecap:round;opacity:.45}
 .chart .band{stroke:none;opacity:.2}

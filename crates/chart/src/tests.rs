@@ -36,6 +36,15 @@ fn example() -> Chart {
 }
 
 #[test]
+fn a_line_of_one_point_is_seen() {
+    let chart = Chart {
+        series: vec![Series::new("once", 2, Data::Line(vec![(3.0, 5.0)]))],
+        ..Chart::default()
+    };
+    assert!(chart.svg().contains("class=\"dot c2\""));
+}
+
+#[test]
 fn linear_axes_have_round_ticks_and_start_at_zero() {
     let count = axis(Unit::Count, Scale::Linear);
     assert_eq!(labels(&count, &[3.0, 9.7]), ["0", "2", "4", "6", "8", "10"]);

@@ -19,13 +19,13 @@ mod command;
 mod demo;
 mod doctor;
 mod load;
+mod output;
 mod probe;
 mod serve;
 mod settings;
 mod stat;
 mod status;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use command::Action;
@@ -38,7 +38,7 @@ const CONDITION_HELD: u8 = 3;
 
 fn main() -> ExitCode {
     match command::action() {
-        Ok(Action::Print(text)) => print(&text),
+        Ok(Action::Print(text)) => end(output::print(&text)),
         Ok(Action::Check(sources)) => end(serve::check(&sources).map(|()| {
             let file = sources.file().map(|file| format!("{}: ", file.display()));
             println!("{}the settings are good", file.unwrap_or_default());
@@ -71,16 +71,4 @@ fn end(result: Result<(), Failure>) -> ExitCode {
         eprintln!("crore: {problem}");
     }
     if failure.wrong_setting { ExitCode::from(WRONG_SETTING) } else { ExitCode::FAILURE }
-}
-
-/// Prints `text`. Whoever closes the pipe early (`crore man | head`) has seen enough.
-fn print(text: &[u8]) -> ExitCode {
-    match std::io::stdout().write_all(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("crore: cannot print: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }

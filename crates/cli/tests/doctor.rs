@@ -25,6 +25,9 @@ fn one_connection_can_be_held_and_the_document_says_on_what() {
     let holdings: Vec<&Value> =
         document["capacity"].as_array().unwrap().iter().map(|way| &way["holding"]).collect();
     assert_eq!(holdings, ["kernel-sockets", "own-stack"]);
+    let exchange = &document["exchange_ns"];
+    assert!(exchange["epoll"].as_u64().unwrap() > 0, "{exchange}");
+    assert!(exchange["own_stack"].as_u64().unwrap() > 0, "{exchange}");
     for finding in document["findings"].as_array().unwrap() {
         let verdict = finding["verdict"].as_str().unwrap();
         assert!(["ok", "slower", "lacking", "unknown"].contains(&verdict), "{finding}");
@@ -39,7 +42,17 @@ fn more_than_any_machine_holds_is_no() {
     let output = doctor(&["--connections", "4000000000", "--net", "kernel"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stdout);
-    assert!(said.contains("no   at most") && said.contains("LACKING"), "{said}");
+    assert!(said.contains("no   they take 1") && said.contains("LACKING"), "{said}");
+}
+
+#[test]
+fn nobody_reading_on_is_no_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crore"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.args(["doctor", "--connections", "1"]).stdout(writer);
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
 }
 
 #[test]

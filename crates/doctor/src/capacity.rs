@@ -5,7 +5,7 @@
 use base::{Bytes, Grouped};
 use serde::Serialize;
 
-use crate::{Net, Question, Tree};
+use crate::{Net, Question, Tree, group};
 
 /// What a connection takes, as the engines' own code says.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,8 @@ pub struct Capacity {
     pub limit: Limit,
     /// Bytes each takes, the kernel's and crore's.
     pub bytes_each: u64,
+    /// Bytes that the connections asked for take.
+    pub bytes_needed: u64,
     /// The same in words.
     pub text: String,
 }
@@ -69,18 +71,26 @@ const MOST: u64 = u32::MAX as u64;
 /// How many connections fit in each way that is asked for.
 pub(crate) fn judge(tree: &Tree, question: &Question) -> Vec<Capacity> {
     let mut found = Vec::new();
-    let Some(available) = tree.field("/proc/meminfo", "MemAvailable") else { return found };
-    let usable = available * 1024 / 100 * question.costs.usable_percent;
+    let Some(usable) = usable_memory(tree, &question.costs) else { return found };
     if !matches!(question.net, Some(Net::Stack { .. })) {
-        found.push(on_kernel_sockets(tree, &question.costs, usable));
+        found.push(on_kernel_sockets(tree, question, usable));
     }
     if question.net != Some(Net::Kernel) {
-        found.push(on_own_stack(&question.costs, usable));
+        found.push(on_own_stack(question, usable));
     }
     found
 }
 
-fn on_kernel_sockets(tree: &Tree, costs: &Costs, usable: u64) -> Capacity {
+/// Bytes of memory that connections may take: of what the machine has at hand, or of what is left to the
+/// control group where that is less.
+pub(crate) fn usable_memory(tree: &Tree, costs: &Costs) -> Option<u64> {
+    let machine = tree.field("/proc/meminfo", "MemAvailable")?.checked_mul(1024)?;
+    let group = group::memory(tree).map_or(u64::MAX, |memory| memory.left);
+    Some(machine.min(group) / 100 * costs.usable_percent)
+}
+
+fn on_kernel_sockets(tree: &Tree, question: &Question, usable: u64) -> Capacity {
+    let costs = &question.costs;
     let each = kernel_bytes(tree).unwrap_or(costs.kernel_bytes) + costs.sock_bytes;
     let descriptors =
         descriptors(tree).map(|descriptors| descriptors.saturating_sub(costs.spare_descriptors));
@@ -89,17 +99,21 @@ fn on_kernel_sockets(tree: &Tree, costs: &Costs, usable: u64) -> Capacity {
         descriptors.map(|descriptors| (descriptors, Limit::Descriptors)),
         conntrack_left(tree).map(|entries| (entries, Limit::Conntrack)),
     ]);
-    capacity(Holding::KernelSockets, most, each, usable)
+    let needed = question.connections.saturating_mul(each);
+    capacity(Holding::KernelSockets, most, (each, needed), usable)
 }
 
-fn on_own_stack(costs: &Costs, usable: u64) -> Capacity {
+fn on_own_stack(question: &Question, usable: u64) -> Capacity {
+    let costs = &question.costs;
     let left = usable.saturating_sub(costs.stack_fixed_bytes);
     let most = first_used_up([
         Some((left / costs.stack_bytes, Limit::Memory)),
         Some((MOST, Limit::Identifiers)),
         None,
     ]);
-    capacity(Holding::OwnStack, most, costs.stack_bytes, usable)
+    let each = costs.stack_bytes;
+    let needed = question.connections.saturating_mul(each).saturating_add(costs.stack_fixed_bytes);
+    capacity(Holding::OwnStack, most, (each, needed), usable)
 }
 
 /// What allows the fewest connections.
@@ -108,8 +122,12 @@ fn first_used_up(limits: [Option<(u64, Limit)>; 3]) -> (u64, Limit) {
     least.unwrap_or((0, Limit::Memory))
 }
 
-fn capacity(holding: Holding, most: (u64, Limit), each: u64, usable: u64) -> Capacity {
-    let (connections, limit) = most;
+fn capacity(
+    holding: Holding,
+    (connections, limit): (u64, Limit),
+    (each, needed): (u64, u64),
+    usable: u64,
+) -> Capacity {
     let count = Grouped(connections);
     let each_text = Bytes(each);
     let why = match limit {
@@ -121,7 +139,7 @@ fn capacity(holding: Holding, most: (u64, Limit), each: u64, usable: u64) -> Cap
         Limit::Identifiers => "one process numbers no more".into(),
     };
     let text = format!("{count} connections: {why}");
-    Capacity { holding, connections, limit, bytes_each: each, text }
+    Capacity { holding, connections, limit, bytes_each: each, bytes_needed: needed, text }
 }
 
 /// What the kernel takes for one idle connection: its objects, as its allocator lists them with

@@ -18,6 +18,8 @@ pub struct Device {
     pub rx_queues: usize,
     /// Queues in use and at most, as the driver says.
     pub channels: Option<(u32, u32)>,
+    /// The queue of each entry of the table by which it spreads packets (RSS).
+    pub rss: Option<Vec<u32>>,
     /// Descriptors in each receive ring: now, and at most.
     pub rx_ring: Option<(u32, u32)>,
     /// The NUMA node that it is attached to.
@@ -112,6 +114,7 @@ fn one(tree: &Tree, answers: &Answers, name: String) -> Option<Device> {
         is_hardware: tree.exists(&format!("{folder}/device")),
         rx_queues: receiving.len(),
         channels: answer.channels,
+        rss: answer.rss,
         rx_ring: answer.rx_ring,
         node: tree.number(&format!("{folder}/device/numa_node")),
         interrupts: interrupts(tree, &folder),

@@ -125,21 +125,31 @@ impl Mend {
         }
     }
 
-    /// Values of files of /sys.
+    /// The same value for files of /sys.
     pub(crate) fn sysfs(paths: &[String], value: &str) -> Self {
-        let write = |path: &String| format!("echo {value} > {path}");
-        let line = |path: &String| format!("w {path} - - - - {value}");
-        let join = |each: &dyn Fn(&String) -> String, between: &str| {
-            paths.iter().map(each).collect::<Vec<_>>().join(between)
+        let change = |path: &String| Change { path: path.clone(), value: value.to_owned() };
+        Self::files(paths.iter().map(change).collect())
+    }
+
+    /// Values of files of /sys or /proc that are no settings of sysctl's.
+    pub(crate) fn files(changes: Vec<Change>) -> Self {
+        let write = |change: &Change| format!("echo {} > {}", change.value, change.path);
+        let line = |change: &Change| format!("w {} - - - - {}", change.path, change.value);
+        let join = |each: &dyn Fn(&Change) -> String, between: &str| {
+            changes.iter().map(each).collect::<Vec<_>>().join(between)
         };
-        Self {
-            now: join(&write, "; "),
-            changes: paths
-                .iter()
-                .map(|path| Change { path: path.clone(), value: value.to_owned() })
-                .collect(),
-            lasting: Some(Lasting { file: TMPFILES_FILE.into(), line: join(&line, "\n") }),
-        }
+        let lasting = Lasting { file: TMPFILES_FILE.into(), line: join(&line, "\n") };
+        Self { now: join(&write, "; "), lasting: Some(lasting), changes }
+    }
+
+    /// What ethtool does to a device, now and whenever the device appears.
+    pub(crate) fn ethtool(device: &str, arguments: &str) -> Self {
+        let (flag, rest) = arguments.split_once(' ').unwrap_or((arguments, ""));
+        let command = format!("ethtool {flag} {device} {rest}");
+        let rule = format!(
+            "ACTION==\"add|move\", SUBSYSTEM==\"net\", KERNEL==\"{device}\", RUN+=\"/usr/sbin/{command}\""
+        );
+        Self::command(command, Some((UDEV_FILE, rule)))
     }
 
     /// A command that crore does not carry out itself.
@@ -151,4 +161,6 @@ impl Mend {
 
 /// The files of crore's own that last: sysctl's and, for /sys, systemd's.
 pub(crate) const SYSCTL_FILE: &str = "/etc/sysctl.d/90-crore.conf";
+/// Rules for devices that appear.
+const UDEV_FILE: &str = "/etc/udev/rules.d/90-crore.rules";
 pub(crate) const TMPFILES_FILE: &str = "/etc/tmpfiles.d/crore.conf";

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `tree` | what is read: files of /proc and /sys, below a root that a test can choose |
 //! | `netlink`, `device` | what the kernel says of network devices and no file does |
+//! | `group` | what the control group leaves of memory |
 //! | `capacity` | how many connections fit, on kernel sockets and on crore's own stack, and what ends them |
 //! | `checks` | one reading after the other: fine, or what it costs and what mends it |
 //! | `finding` | the form of all that is found |
@@ -19,6 +20,7 @@ mod checks;
 mod device;
 mod finding;
 mod fix;
+mod group;
 mod netlink;
 mod tree;
 

@@ -40,10 +40,13 @@ const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
 const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
 const ETHTOOL_MSG_RINGS_GET: u8 = 15;
 const ETHTOOL_MSG_CHANNELS_GET: u8 = 17;
+const ETHTOOL_MSG_RSS_GET: u8 = 38;
 /// The first attribute of every ethtool message is its header.
 const ETHTOOL_A_HEADER: u16 = 1;
 const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
 const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
+const ETHTOOL_A_RSS_CONTEXT: u16 = 2;
+const ETHTOOL_A_RSS_INDIR: u16 = 4;
 const ETHTOOL_A_BITSET_BITS: u16 = 3;
 const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
 
@@ -56,6 +59,8 @@ pub(crate) struct Answer {
     pub(crate) rx_ring: Option<(u32, u32)>,
     /// Queues in use, and at most: combined ones, else those for receiving.
     pub(crate) channels: Option<(u32, u32)>,
+    /// The queue of each entry of the table by which the device spreads packets (RSS).
+    pub(crate) rss: Option<Vec<u32>>,
     /// Names of the offloads that are on.
     pub(crate) active: Option<Vec<String>>,
 }
@@ -118,6 +123,12 @@ impl Kernel {
         each(ETHTOOL_MSG_RINGS_GET, &|answer, rings| answer.rx_ring = pair(rings, 6, 2));
         each(ETHTOOL_MSG_CHANNELS_GET, &|answer, channels| {
             answer.channels = pair(channels, 9, 5).or_else(|| pair(channels, 6, 2));
+        });
+        each(ETHTOOL_MSG_RSS_GET, &|answer, rss| {
+            // Tables of other contexts are for what rules pick out.
+            if rss.find(ETHTOOL_A_RSS_CONTEXT).is_none() {
+                answer.rss = rss.find(ETHTOOL_A_RSS_INDIR).map(queues);
+            }
         });
         each(ETHTOOL_MSG_FEATURES_GET, &|answer, features| {
             answer.active = features.find(ETHTOOL_A_FEATURES_ACTIVE).map(names);
@@ -224,6 +235,11 @@ impl<'a> Attributes<'a> {
             _ => None,
         }
     }
+}
+
+/// The queues in a table of RSS.
+fn queues(table: &[u8]) -> Vec<u32> {
+    table.as_chunks().0.iter().map(|queue| u32::from_ne_bytes(*queue)).collect()
 }
 
 /// The names of the bits that are set.

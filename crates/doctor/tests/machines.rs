@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use doctor::{
-    Costs, Finding, Holding, Journal, Limit, Machine, Net, Question, Report, Tree, Undone,
+    Costs, Finding, Holding, Journal, Limit, Machine, Net, Offload, Question, Report, Tree, Undone,
+    Verdict, XdpModes, examine,
 };
-use doctor::{Verdict, examine};
 use tempfile::TempDir;
 
 const VIRTUAL: &str = include_str!("machines/virtual-2-processors.txt");
@@ -110,6 +110,81 @@ fn a_neglected_server_is_told_everything_that_is_wrong_with_it() {
         let text = format!("{finding:?}");
         assert!(!text.contains("NaN") && !finding.topic.is_empty());
     }
+}
+
+#[test]
+fn a_control_group_ends_it_before_the_machine_does() {
+    let folder = lay_out(VIRTUAL);
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // A service: its slice has less than it has itself, and holds files that can go.
+    write("proc/self/cgroup", "0::/push.slice/crore.service\n");
+    write("sys/fs/cgroup/push.slice/memory.max", "536870912\n");
+    write("sys/fs/cgroup/push.slice/memory.current", "536870912\n");
+    write("sys/fs/cgroup/push.slice/memory.stat", "anon 5\ninactive_file 268435456\n");
+    write("sys/fs/cgroup/push.slice/crore.service/memory.max", "max\n");
+    write("sys/fs/cgroup/push.slice/crore.service/memory.current", "4096\n");
+    let report = ask(folder.path(), 10_000_000, None);
+    let stack = report.capacity[1].connections;
+    // Nine tenths of 256 MiB, less what a shard takes.
+    assert_eq!(stack, (268_435_456 / 100 * 90 - (64 << 20)) / 80);
+    assert!(!report.suffices());
+    let group = finding(&report, "memory-group");
+    assert!(group.reading.starts_with("256 MiB left of the 512 MiB"), "{}", group.reading);
+    assert_eq!(group.mend().unwrap().now, "echo max > /sys/fs/cgroup/push.slice/memory.max");
+    // A container sees its own limit at the top, and cannot change it.
+    write("proc/self/cgroup", "0::/\n");
+    write("sys/fs/cgroup/memory.max", "1073741824\n");
+    write("sys/fs/cgroup/memory.current", "0\n");
+    let report = ask(folder.path(), 20_000_000, None);
+    let Verdict::Lacking { mend: None, .. } = &finding(&report, "memory-group").verdict else {
+        panic!("{:?}", finding(&report, "memory-group"))
+    };
+    assert!(matches!(finding(&report, "memory-stack").verdict, Verdict::Lacking { .. }));
+    // And where nothing limits it, nothing is said.
+    write("sys/fs/cgroup/memory.max", "max\n");
+    let report = ask(folder.path(), 1_000, None);
+    assert!(topics(&report, |_| true).iter().all(|topic| *topic != "memory-group"));
+}
+
+#[test]
+fn a_card_that_could_do_more_is_told_how_for_now_and_for_good() {
+    let folder = lay_out(NEGLECTED);
+    let mut machine = Machine::recorded(Tree::at(folder.path()));
+    let card = &mut machine.devices[0];
+    card.channels = Some((2, 8));
+    card.rx_ring = Some((256, 4_096));
+    card.rss = Some(vec![0, 0, 0, 0]);
+    card.offloads = Some(vec![(Offload::ReceiveChecksum, true), (Offload::Segmentation, false)]);
+    card.xdp = Some(XdpModes { driver: false, zero_copy: false });
+    let report = examine(&machine, &Question { connections: 1_000, net: None, costs: COSTS });
+    let mend = |topic: &str| finding(&report, topic).mend().unwrap().clone();
+    for (topic, command) in [
+        ("eno1:queues", "ethtool -L eno1 combined 4"),
+        ("eno1:rss", "ethtool -X eno1 equal 2"),
+        ("eno1:ring", "ethtool -G eno1 rx 1024"),
+        ("eno1:offloads", "ethtool -K eno1 tso on"),
+    ] {
+        let mend = mend(topic);
+        assert_eq!(mend.now, command);
+        let lasting = mend.lasting.unwrap();
+        assert_eq!(lasting.file, "/etc/udev/rules.d/90-crore.rules");
+        assert!(lasting.line.contains("KERNEL==\"eno1\"") && lasting.line.contains(command));
+    }
+    assert!(finding(&report, "eno1:xdp").reading.starts_with("generic only"));
+    let interrupts = mend("eno1:interrupts");
+    assert_eq!(
+        interrupts.now,
+        "echo 0 > /proc/irq/40/smp_affinity_list; echo 1 > /proc/irq/41/smp_affinity_list"
+    );
+    assert_eq!(interrupts.changes.len(), 2);
+    // All queues reached: nothing to say.
+    machine.devices[0].rss = Some(vec![0, 1, 0, 1]);
+    let report = examine(&machine, &Question { connections: 1_000, net: None, costs: COSTS });
+    assert_eq!(finding(&report, "eno1:rss").verdict, Verdict::Ok);
 }
 
 #[test]

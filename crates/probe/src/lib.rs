@@ -8,7 +8,7 @@
 //! Every sample is one real call with all the others alive, never one after another. A call that is
 //! refused ends its curve with the reason. Everything made is gone when its curve ends, also when someone
 //! interrupts it: descriptors and mappings by ownership, processes by [`sys::process::Children`], files
-//! by a folder that is removed.
+//! by a folder that is removed, after a kill by the next run.
 
 mod buckets;
 mod families;
@@ -20,6 +20,7 @@ mod reason;
 mod report;
 mod results;
 mod run;
+mod scratch;
 mod session;
 pub mod sys;
 #[cfg(test)]
@@ -27,13 +28,13 @@ mod tests;
 mod words;
 
 pub use buckets::{Bucket, buckets};
-pub use families::{all as probes, http_of_url};
+pub use families::{all as probes, http_of_url, own_stack_exchange};
 pub use fit::{Growth, fit};
 pub use machine::Machine;
-pub use picture::{memory, times};
+pub use picture::{memory, tails, times};
 pub use probe::{Counted, Curve, Family, Probe, Resource};
 pub use reason::reason;
 pub use report::{compared, html};
 pub use results::{Findings, Measured, Results, csv};
-pub use run::{Found, Run, Sample, Stop, TIME_MAX};
+pub use run::{ALL_TIME_MAX, Found, Run, Sample, Stop, TIME_MAX};
 pub use session::Session;

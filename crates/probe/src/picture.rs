@@ -9,7 +9,8 @@ use crate::results::{Findings, Measured};
 use crate::run::Sample;
 use crate::words;
 
-/// With more curves than this only medians are drawn: clouds of samples would cover each other.
+/// With more curves than this only medians are drawn, and 99th percentiles in a picture of their own:
+/// clouds of samples and shades would cover each other.
 const CLOUDS_MAX: usize = 3;
 
 /// The times of a probe. `other` is an earlier run of it to lay over, and what that is called.
@@ -17,10 +18,18 @@ const CLOUDS_MAX: usize = 3;
 pub fn times(findings: &Findings, other: Option<(&Findings, &str)>) -> Chart {
     let mut chart = frame(findings, &findings.question, "time", Unit::Nanoseconds);
     let clouds = findings.curves.len() <= CLOUDS_MAX && other.is_none();
+    chart.subtitle = match other {
+        Some((_, label)) => format!("lines: medians now · dashed: {label}"),
+        None if clouds => {
+            "lines: medians · dots: samples · shade: median to p99 · dashed: fit".to_owned()
+        }
+        None => "lines: medians · dashed: fit".to_owned(),
+    };
     for (colour, curve) in findings.curves.iter().enumerate() {
         let x = |n: f64| along(findings.counted, n);
         if clouds {
-            chart.series.extend(cloud(curve, colour, findings.counted));
+            chart.series.push(cloud(curve, colour, findings.counted));
+            chart.series.push(shade(curve, colour, findings.counted));
         }
         chart.series.push(medians(&curve.buckets, &curve.name, colour, findings.counted));
         if other.is_none() {
@@ -31,11 +40,27 @@ pub fn times(findings: &Findings, other: Option<(&Findings, &str)>) -> Chart {
             chart.marks.push(Mark { at: Place::X(x(at as f64)), text });
         }
     }
-    if let Some((other, label)) = other {
-        chart.series.extend(overlay(findings, other, label));
+    if let Some((other, _)) = other {
+        chart.series.extend(overlay(findings, other));
     }
     chart.marks.extend(ends(findings));
     chart
+}
+
+/// The 99th percentiles of a probe with so many curves that they are not in the picture of its times.
+#[must_use]
+pub fn tails(findings: &Findings) -> Option<Chart> {
+    if findings.curves.len() <= CLOUDS_MAX {
+        return None;
+    }
+    let title = format!("{}: 99th percentiles", findings.name);
+    let mut chart = frame(findings, &title, "time", Unit::Nanoseconds);
+    let point = |bucket: &Bucket| (along(findings.counted, bucket.n()), bucket.p99);
+    let tail = |(colour, curve): (usize, &Measured)| {
+        Series::new(&curve.name, colour, Data::Line(curve.buckets.iter().map(point).collect()))
+    };
+    chart.series.extend(findings.curves.iter().enumerate().map(tail));
+    Some(chart)
 }
 
 /// The memory for each, if the probe measured it.
@@ -75,22 +100,24 @@ fn along(counted: Counted, n: f64) -> f64 {
     }
 }
 
-/// All samples, and from their medians to their 99th percentiles.
-fn cloud(curve: &Measured, colour: usize, counted: Counted) -> [Series; 2] {
-    let x = |n: f64| along(counted, n);
-    let points = curve.samples.iter().map(|Sample { n, value }| (x(*n as f64), *value)).collect();
-    let band =
-        curve.buckets.iter().map(|bucket| (x(bucket.n()), bucket.median, bucket.p99)).collect();
-    let named = |what: &str| format!("{}, {what}", curve.name);
-    [
-        Series::new(&named("samples"), colour, Data::Points(points)),
-        Series::new(&named("median to p99"), colour, Data::Band(band)),
-    ]
+/// All samples.
+fn cloud(curve: &Measured, colour: usize, counted: Counted) -> Series {
+    let point = |sample: &Sample| (along(counted, sample.n as f64), sample.value);
+    Series::new("", colour, Data::Points(curve.samples.iter().map(point).collect()))
+}
+
+/// From the medians to the 99th percentiles.
+fn shade(curve: &Measured, colour: usize, counted: Counted) -> Series {
+    let part = |bucket: &Bucket| (along(counted, bucket.n()), bucket.median, bucket.p99);
+    Series::new("", colour, Data::Band(curve.buckets.iter().map(part).collect()))
 }
 
 fn medians(buckets: &[Bucket], name: &str, colour: usize, counted: Counted) -> Series {
-    let points = buckets.iter().map(|bucket| (along(counted, bucket.n()), bucket.median)).collect();
-    Series::new(name, colour, Data::Line(points))
+    Series::new(name, colour, Data::Line(points(buckets, counted)))
+}
+
+fn points(buckets: &[Bucket], counted: Counted) -> Vec<(f64, f64)> {
+    buckets.iter().map(|bucket| (along(counted, bucket.n()), bucket.median)).collect()
 }
 
 fn fitted(curve: &Measured, colour: usize, counted: Counted) -> Option<Series> {
@@ -111,16 +138,11 @@ fn fitted(curve: &Measured, colour: usize, counted: Counted) -> Option<Series> {
 }
 
 /// The medians of the same curves in another run.
-fn overlay(findings: &Findings, other: &Findings, label: &str) -> Vec<Series> {
+fn overlay(findings: &Findings, other: &Findings) -> Vec<Series> {
     let same = |(colour, curve): (usize, &Measured)| {
         let other = other.curves.iter().find(|other| other.name == curve.name)?;
-        let name = format!("{}, {label}", curve.name);
-        let Series { data: Data::Line(points), .. } =
-            medians(&other.buckets, &name, colour, findings.counted)
-        else {
-            return None;
-        };
-        Some(Series::new(&name, colour, Data::Dashed(points)))
+        let points = points(&other.buckets, findings.counted);
+        Some(Series::new("", colour, Data::Dashed(points)))
     };
     findings.curves.iter().enumerate().filter_map(same).collect()
 }

@@ -6,14 +6,16 @@ use base::Grouped;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use crate::run::{Stop, TIME_MAX};
+use crate::run::Stop;
 
 /// The reason as it stands beside the end of a graph.
 #[must_use]
 pub fn reason(stop: &Stop) -> String {
     match stop {
         Stop::Interrupted => "interrupted".to_owned(),
-        Stop::TimeUp => format!("time is up: no curve takes longer than {} s", TIME_MAX.as_secs()),
+        Stop::TimeUp(time) => {
+            format!("time is up: this curve had {:.0} s", time.as_secs_f64())
+        }
         Stop::Other(text) => text.clone(),
         Stop::Refused { call, errno } => refused(call, *errno),
     }

@@ -79,8 +79,8 @@ fn section(page: &mut String, findings: &Findings, other: Option<(&Findings, &st
         }
     }
     page.push_str(&picture::times(findings, other).element());
-    if let Some(memory) = picture::memory(findings) {
-        page.push_str(&memory.element());
+    for chart in [picture::tails(findings), picture::memory(findings)].into_iter().flatten() {
+        page.push_str(&chart.element());
     }
     table(page, findings);
     let notes = findings.curves.iter().flat_map(|curve| &curve.notes);

@@ -12,6 +12,10 @@ use crate::sys::interrupt;
 /// No curve takes longer.
 pub const TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Nor do all curves of a run together: where they are so many that thirty seconds for each would be more,
+/// each has its share of what is left.
+pub const ALL_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+
 /// Steps from one to the goal where each has to be measured many times: this many in a doubling.
 const STEPS_A_DOUBLING: f64 = 2.0;
 
@@ -29,8 +33,8 @@ pub struct Sample {
 pub enum Stop {
     /// Someone asked for it.
     Interrupted,
-    /// [`TIME_MAX`] is over.
-    TimeUp,
+    /// The time that the curve had is over.
+    TimeUp(Duration),
     /// The system refused a call.
     Refused {
         /// What was called.
@@ -61,6 +65,7 @@ impl Stop {
 #[derive(Debug)]
 pub struct Run<'a> {
     goal: u64,
+    time: Duration,
     deadline: Instant,
     folder: &'a Path,
     server: Option<SocketAddr>,
@@ -84,12 +89,14 @@ pub struct Found {
 }
 
 impl<'a> Run<'a> {
-    /// A run to `goal`, with files in `folder`, and requests to `server` if one is given.
+    /// A run to `goal` for at most `time`, with files in `folder`, and requests to `server` if one is
+    /// given.
     #[must_use]
-    pub fn new(goal: u64, folder: &'a Path, server: Option<SocketAddr>) -> Self {
+    pub fn new(goal: u64, time: Duration, folder: &'a Path, server: Option<SocketAddr>) -> Self {
         Self {
             goal,
-            deadline: Instant::now() + TIME_MAX,
+            time,
+            deadline: Instant::now() + time,
             folder,
             server,
             samples: Vec::new(),
@@ -134,7 +141,7 @@ impl<'a> Run<'a> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        if Instant::now() >= self.deadline { Err(Stop::TimeUp) } else { Ok(()) }
+        if Instant::now() >= self.deadline { Err(Stop::TimeUp(self.time)) } else { Ok(()) }
     }
 
     /// Times one call with `n` there. One that a signal interrupts does not count and is made again.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use base::Grouped;
 use chart::Unit;
@@ -12,7 +13,8 @@ use rustix::process::{Resource as Limit, Rlimit, getrlimit, setrlimit};
 use crate::machine::Machine;
 use crate::probe::{Probe, Resource};
 use crate::results::{FILE, Findings, Measured, Results, csv};
-use crate::run::{Run, Stop, TIME_MAX};
+use crate::run::{ALL_TIME_MAX, Run, Stop, TIME_MAX};
+use crate::scratch::Scratch;
 use crate::sys::{interrupt, process};
 use crate::{picture, report, words};
 
@@ -27,24 +29,6 @@ pub struct Session {
     pub folder: PathBuf,
     /// A server to ask in place of one of our own.
     pub server: Option<SocketAddr>,
-}
-
-/// A folder that is removed with all that is in it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(format!(".crore-probe-{}", std::process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed has a name that says whose it was.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Session {
@@ -62,6 +46,18 @@ impl Session {
         )
     }
 
+    /// How many curves will be measured.
+    #[must_use]
+    pub fn curves(&self) -> usize {
+        self.probes.iter().map(|probe| probe.curves.len()).sum()
+    }
+
+    /// How long all of it takes at most, less what it takes to clean up.
+    #[must_use]
+    pub fn time_max(&self) -> Duration {
+        ALL_TIME_MAX.min(TIME_MAX.saturating_mul(self.curves() as u32))
+    }
+
     /// Measures everything and writes the files. `tell` hears of each probe before it starts and of each
     /// curve when it is done. An interruption ends it early; what was measured until then is kept.
     ///
@@ -75,11 +71,16 @@ impl Session {
         let scratch = Scratch::new(&self.folder)?;
         let mut results = Results { machine: Machine::here(), probes: Vec::new() };
         let mut interrupted = false;
+        let end = Instant::now() + ALL_TIME_MAX;
+        let mut curves = self.curves();
         for probe in &self.probes {
             tell(&format!("{}: {}", probe.name, self.needs(probe)));
             let mut findings = Findings::new(probe);
             for curve in probe.curves {
-                let mut run = Run::new(probe.goal(self.count), &scratch.0, self.server);
+                let time = share(end.saturating_duration_since(Instant::now()), curves);
+                curves -= 1;
+                let goal = probe.goal(self.count);
+                let mut run = Run::new(goal, time, scratch.path(), self.server);
                 let result = (curve.measure)(&mut run);
                 interrupted |= result == Err(Stop::Interrupted);
                 let measured = Measured::new(curve, probe.counted, run.found(), result);
@@ -99,15 +100,19 @@ impl Session {
         Ok((results, interrupted))
     }
 
-    /// The raw samples and the picture of one probe.
+    /// The raw samples and the pictures of one probe.
     fn write(&self, findings: &Findings) -> io::Result<()> {
         let file = |ending: &str| self.folder.join(format!("{}{ending}", findings.name));
         fs::write(file(".csv"), csv(findings))?;
         fs::write(file(".svg"), picture::times(findings, None).svg())?;
-        match picture::memory(findings) {
-            Some(memory) => fs::write(file("-memory.svg"), memory.svg()),
-            None => Ok(()),
+        for (ending, chart) in
+            [("-p99.svg", picture::tails(findings)), ("-memory.svg", picture::memory(findings))]
+        {
+            if let Some(chart) = chart {
+                fs::write(file(ending), chart.svg())?;
+            }
         }
+        Ok(())
     }
 
     /// Writes the page that shows all, and answers where it is.
@@ -123,6 +128,12 @@ impl Session {
         fs::write(&file, report::html(results, other))?;
         Ok(file)
     }
+}
+
+/// The time of a curve when so much is `left` for so many, itself included. What the ones before did not
+/// use is there for those that follow.
+pub(crate) fn share(left: Duration, curves: usize) -> Duration {
+    TIME_MAX.min(left / curves.max(1) as u32)
 }
 
 fn amount(amount: u64, resource: Resource) -> String {

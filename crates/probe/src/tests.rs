@@ -1,6 +1,7 @@
 //! From samples to what is said and shown: lines, tables, graphs and pages of made-up findings.
 
 use std::path::Path;
+use std::time::Duration;
 
 use chart::Unit;
 
@@ -8,7 +9,8 @@ use crate::buckets::buckets;
 use crate::fit::Growth;
 use crate::probe::{Counted, Curve, Probe};
 use crate::results::{Findings, Measured, Results, csv};
-use crate::run::{Found, Run, Sample, Stop};
+use crate::run::{ALL_TIME_MAX, Found, Run, Sample, Stop, TIME_MAX};
+use crate::session::share;
 use crate::sys::tiny::Tiny;
 use crate::{picture, probes, reason, report, words};
 
@@ -42,6 +44,8 @@ fn each_growth_is_said_in_a_line() {
         says(linear),
         "grows with n: 2.03 µs at 1, 30 µs more for each 1,000, 1.5 ms at 50,000"
     );
+    let shared = Growth::Shared { base: 100.0, once: 750.0 };
+    assert_eq!(says(shared), "falls: 850 ns at 1, 100 ns at 50,000");
     let log = Growth::Log { base: 100.0, doubling: 60.0 };
     assert!(says(log).starts_with("grows with log n: 100 ns at 1, 60 ns more with each doubling"));
     let memory =
@@ -71,7 +75,7 @@ fn a_refusal_ends_a_curve_with_its_reason_and_leaves_no_sample() {
 
 #[test]
 fn a_failed_call_is_no_sample_and_an_interrupted_one_is_made_again() {
-    let mut run = Run::new(5, Path::new("/"), None);
+    let mut run = Run::new(5, TIME_MAX, Path::new("/"), None);
     let mut calls = 0;
     let result = run.timed(1, "call()", || {
         calls += 1;
@@ -86,11 +90,29 @@ fn a_failed_call_is_no_sample_and_an_interrupted_one_is_made_again() {
 
 #[test]
 fn steps_go_from_one_to_the_goal() {
-    let ladder = |goal| Run::new(goal, Path::new("/"), None).ladder();
+    let ladder = |goal| Run::new(goal, TIME_MAX, Path::new("/"), None).ladder();
     assert_eq!(ladder(1), [1]);
     assert_eq!(ladder(6), [1, 2, 4, 5, 6]);
     assert_eq!(ladder(5000).last(), Some(&5000));
     assert!(ladder(5000).windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[test]
+fn all_curves_together_end_in_time_and_each_has_its_share() {
+    // Few have as much as any may have; many share, and what is left over is for those that follow.
+    assert_eq!(share(ALL_TIME_MAX, 6), TIME_MAX);
+    let (mut left, curves) = (ALL_TIME_MAX, 80);
+    for begun in 0..curves {
+        let time = share(left, curves - begun);
+        assert!(
+            time >= ALL_TIME_MAX / curves as u32 - Duration::from_millis(1),
+            "{begun}: {time:?}"
+        );
+        left -= time;
+    }
+    assert_eq!(share(Duration::ZERO, 1), Duration::ZERO);
+    let run = Run::new(1, Duration::ZERO, Path::new("/"), None);
+    assert_eq!(run.go_on(), Err(Stop::TimeUp(Duration::ZERO)));
 }
 
 #[test]

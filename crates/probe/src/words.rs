@@ -44,6 +44,12 @@ pub fn says(growth: Growth, unit: Unit, along: Counted, (first, reached): (u64, 
                 value(growth.at(reached as f64)),
             )
         }
+        Growth::Shared { .. } => format!(
+            "falls: {} at {}, {} at {last}",
+            value(growth.at(first as f64)),
+            counted(along, first),
+            value(growth.at(reached as f64)),
+        ),
         Growth::Step { at, before, after } => format!(
             "flat at {} to {}; step to {} at {}",
             value(before),

@@ -104,6 +104,21 @@ pub fn measure() -> Result<Measurement, MeasureError> {
     })
 }
 
+/// Measures epoll alone, for where io_uring is not to be had: processor time of one exchange, in the lower
+/// quartile of the rounds.
+///
+/// # Errors
+/// [`MeasureError`].
+pub fn measure_epoll() -> Result<Duration, MeasureError> {
+    let mut epoll = Candidate::start(Kind::Epoll)?;
+    let mut rounds = [Duration::ZERO; ROUNDS];
+    epoll.round()?;
+    for round in &mut rounds {
+        *round = epoll.round()?;
+    }
+    Ok(lower_quartile(rounds))
+}
+
 impl Measurement {
     /// How much more io_uring does in the same time.
     #[must_use]

@@ -93,6 +93,13 @@ impl<C: Copy + Default> Connections<C> {
         })
     }
 
+    /// Bytes that so many connections take while they rest: records, generations and timers.
+    pub const fn bytes_for(connections: u32) -> usize {
+        Slab::<Record<C>>::bytes_for(connections)
+            .saturating_add(connections as usize * size_of::<u16>())
+            .saturating_add(TimerWheel::bytes_for(connections))
+    }
+
     /// The identifier of the connection in a slot.
     pub fn id(&self, slot: u32) -> ConnId {
         ConnId::new(self.shard, slot, self.generations[slot as usize])

@@ -40,8 +40,15 @@ mod time;
 mod uring;
 
 pub use alarm::Alarm;
-pub use calibrate::{Choice, Kind, MeasureError, Measurement, choose, measure};
+pub use calibrate::{Choice, Kind, MeasureError, Measurement, choose, measure, measure_epoll};
 pub use config::{Config, EngineError, SetupError};
 pub use epoll::Epoll;
 pub use listener::{ListenError, ListenOptions, Listener, LocalAddress};
 pub use uring::{Uring, uring_capacity};
+
+/// Bytes of memory that so many connections take while they rest, on either engine, besides what the kernel
+/// holds for them. `C` is the handler's state of a connection.
+#[must_use]
+pub const fn bytes_for<C: Copy + Default>(connections: u32) -> usize {
+    connections::Connections::<C>::bytes_for(connections)
+}

@@ -3,21 +3,21 @@
 //!
 //! Invariant: nothing is changed that was not shown before and agreed to.
 
+mod costs;
 mod print;
+mod speed;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
-use doctor::{Costs, Finding, FixError, Journal, Machine, Net, Question, Report, Tree, Undone};
+use doctor::{Finding, FixError, Journal, Machine, Net, Question, Report, Tree, Undone};
 
-use crate::demo::memory::{END_BYTES, FIXED_BYTES};
+use crate::output;
 use crate::serve::Failure;
-use crate::serve::capacity::{KERNEL_BYTES, OWN_BYTES, USABLE_PERCENT};
 use crate::settings::{Place, Problem};
 
-/// Descriptors that a server has besides one for each connection: listeners, files, its own needs.
-const SPARE_DESCRIPTORS: u64 = 1_280;
+use speed::Speed;
 
 /// The arguments of `crore doctor`.
 #[derive(Args, Clone, Debug)]
@@ -76,25 +76,13 @@ pub fn doctor(options: &Options) -> Result<bool, Failure> {
     let question = Question {
         connections: options.connections,
         net: options.net.clone(),
-        costs: Costs {
-            sock_bytes: OWN_BYTES,
-            kernel_bytes: KERNEL_BYTES,
-            stack_bytes: END_BYTES,
-            stack_fixed_bytes: FIXED_BYTES,
-            spare_descriptors: SPARE_DESCRIPTORS,
-            usable_percent: USABLE_PERCENT,
-        },
+        costs: costs::costs(),
     };
     let report = doctor::examine(&Machine::this(), &question);
     if options.fix.is_empty() {
-        // Where io_uring is not to be had there is nothing to compare, and no figure.
-        let for_sockets = !matches!(question.net, Some(Net::Stack { .. }));
-        let speed = for_sockets.then(sock::measure).and_then(Result::ok);
-        if options.json {
-            print::json(&report, speed.as_ref());
-        } else {
-            print::text(&report, speed.as_ref());
-        }
+        let speed = Speed::measured(question.net.as_ref());
+        let form = if options.json { print::json } else { print::text };
+        output::print(form(&report, &speed).as_bytes())?;
         return Ok(report.suffices());
     }
     let chosen = chosen(&report, &options.fix)?;

@@ -1,9 +1,12 @@
 //! What `crore doctor` prints: for a person, or as JSON.
 
-use base::Grouped;
-use doctor::{Finding, Holding, Mend, Report, Verdict};
+use std::fmt::{self, Write};
+
+use base::{Bytes, Grouped};
+use doctor::{Capacity, Finding, Holding, Mend, Report, Verdict};
 use serde::Serialize;
-use sock::Measurement;
+
+use super::speed::Speed;
 
 /// The findings for a program: the crate's own form, and what was measured.
 #[derive(Serialize)]
@@ -11,51 +14,44 @@ struct Document<'a> {
     #[serde(flatten)]
     report: &'a Report,
     suffices: bool,
-    /// Nanoseconds of processor time for a request and its answer over loopback, by engine.
-    exchange_ns: Option<Exchange>,
+    /// Nanoseconds of processor time at the server for a request and its answer.
+    exchange_ns: &'a Speed,
 }
 
-#[derive(Serialize)]
-struct Exchange {
-    epoll: u64,
-    io_uring: u64,
-}
-
-/// Prints everything as JSON.
-pub fn json(report: &Report, speed: Option<&Measurement>) {
-    let exchange_ns = speed.map(|speed| Exchange {
-        epoll: speed.epoll.as_nanos() as u64,
-        io_uring: speed.uring.as_nanos() as u64,
-    });
-    let document = Document { report, suffices: report.suffices(), exchange_ns };
+/// Everything as JSON.
+pub fn json(report: &Report, speed: &Speed) -> String {
+    let document = Document { report, suffices: report.suffices(), exchange_ns: speed };
     let text = serde_json::to_string_pretty(&document);
-    println!("{}", text.expect("numbers and text can be written as JSON"));
+    text.expect("numbers and text can be written as JSON") + "\n"
 }
 
-/// Prints everything for a person: first the answer, then the reasons, what is wrong before what
-/// is not.
-pub fn text(report: &Report, speed: Option<&Measurement>) {
-    println!("Can this machine hold {} connections?\n", Grouped(report.connections));
+/// Everything for a person: first the answer, then the reasons, what is wrong before what is not.
+pub fn text(report: &Report, speed: &Speed) -> String {
+    let mut text = String::new();
+    write(&mut text, report, speed).expect("a String takes all that is written to it");
+    text
+}
+
+fn write(out: &mut String, report: &Report, speed: &Speed) -> fmt::Result {
+    writeln!(out, "Can this machine hold {} connections?\n", Grouped(report.connections))?;
     for capacity in &report.capacity {
-        let holding = match capacity.holding {
-            Holding::KernelSockets => "kernel sockets",
-            Holding::OwnStack => "crore's own stack",
-        };
-        let answer = if capacity.connections >= report.connections { "yes" } else { "no" };
-        println!("  {holding:<18} {answer:<4} at most {}", capacity.text);
+        let Capacity { connections, bytes_needed, text, .. } = capacity;
+        let answer = if *connections >= report.connections { "yes" } else { "no" };
+        let (holding, needed) = (name(capacity.holding), Bytes(*bytes_needed).to_string());
+        writeln!(out, "  {holding:<18} {answer:<4} they take {needed:>8}; at most {text}")?;
     }
-    if let Some(speed) = speed {
-        let (name, time) = match speed.uring < speed.epoll {
-            true => ("io_uring", speed.uring),
-            false => ("epoll", speed.epoll),
-        };
-        let rate = Grouped((1.0 / time.as_secs_f64()) as u64);
-        println!(
-            "\nHow fast: about {rate} requests a second for each processor on kernel sockets ({name}, \
-             measured just now\nover loopback); `crore demo` measures crore's own stack."
-        );
+    let on_sockets = speed.fastest_on_sockets();
+    if on_sockets.is_some() || speed.own_stack.is_some() {
+        writeln!(out, "\nHow fast, measured just now, on each processor?\n")?;
     }
-    println!();
+    if let Some((engine, time)) = on_sockets {
+        fast(out, Holding::KernelSockets, time, &format!("over loopback, with {engine}"))?;
+    }
+    if let Some(time) = speed.own_stack {
+        let how = "over memory: what a network card takes comes on top";
+        fast(out, Holding::OwnStack, time, how)?;
+    }
+    writeln!(out)?;
     let rank = |finding: &&Finding| match finding.verdict {
         Verdict::Lacking { .. } => 0,
         Verdict::Slower { .. } => 1,
@@ -65,34 +61,44 @@ pub fn text(report: &Report, speed: Option<&Measurement>) {
     let mut findings: Vec<&Finding> = report.findings.iter().collect();
     findings.sort_by_key(rank);
     let width = findings.iter().map(|finding| finding.topic.len()).max().unwrap_or(0);
-    for finding in findings {
-        line(finding, width);
+    findings.into_iter().try_for_each(|finding| line(out, finding, width))
+}
+
+const fn name(holding: Holding) -> &'static str {
+    match holding {
+        Holding::KernelSockets => "kernel sockets",
+        Holding::OwnStack => "crore's own stack",
     }
 }
 
-fn line(finding: &Finding, width: usize) {
+fn fast(out: &mut String, holding: Holding, nanoseconds: u64, how: &str) -> fmt::Result {
+    let rate = Grouped(1_000_000_000 / nanoseconds.max(1)).to_string();
+    writeln!(out, "  {:<18} {rate:>9} requests a second {how}", name(holding))
+}
+
+fn line(out: &mut String, finding: &Finding, width: usize) -> fmt::Result {
     let Finding { topic, reading, verdict } = finding;
     let (word, cost, mend) = match verdict {
         Verdict::Ok => ("ok", None, None),
         Verdict::Slower { cost, mend } => ("slower", Some(cost), mend.as_ref()),
         Verdict::Lacking { cost, mend } => ("LACKING", Some(cost), mend.as_ref()),
         Verdict::Unknown { why } => {
-            println!("{:<8} {topic:<width$}  {why}", "unknown");
-            return;
+            return writeln!(out, "{:<8} {topic:<width$}  {why}", "unknown");
         }
     };
-    println!("{word:<8} {topic:<width$}  {reading}");
+    writeln!(out, "{word:<8} {topic:<width$}  {reading}")?;
     let indent = " ".repeat(width + 11);
     if let Some(cost) = cost {
-        println!("{indent}{cost}");
+        writeln!(out, "{indent}{cost}")?;
     }
     if let Some(Mend { now, lasting, .. }) = mend {
-        println!("{indent}now       {now}");
+        writeln!(out, "{indent}now       {now}")?;
         let lines = lasting
             .iter()
             .flat_map(|lasting| lasting.line.lines().map(|line| (&lasting.file, line)));
         for (file, line) in lines {
-            println!("{indent}for good  {file}: {line}");
+            writeln!(out, "{indent}for good  {file}: {line}")?;
         }
     }
+    Ok(())
 }

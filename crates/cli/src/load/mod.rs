@@ -18,7 +18,7 @@ mod options;
 mod plan;
 mod progress;
 mod report;
-mod target;
+pub mod target;
 
 use std::fs;
 use std::path::Path;
@@ -63,9 +63,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
         (_, Some(url)) => Target::read(url)?,
         (_, None) => return Err(Problem::unplaced("whom to ask? Give a URL").into()),
     };
-    if !target.is_own() && !options.i_may_load_this_host {
-        return Err(not_ours(&target).into());
-    }
+    target.check(options.i_may_load_this_host)?;
     let plan = plan::plan(options, &target)?;
     let tls = tls_settings(options, &target)?;
     let arrangement = machine::arrange(&plan, &options.net)?;
@@ -120,16 +118,6 @@ fn tls_settings(options: &Options, target: &Target) -> Result<Option<tls::Settin
             Err(problem.advise("write https://, or leave it out"))
         }
     }
-}
-
-/// A server of somebody else's.
-fn not_ours(target: &Target) -> Problem {
-    let address = target.address.ip();
-    Problem::new(
-        Place::Flag("URL".into()),
-        format!("{address} is not loopback, private or link-local, so it may be somebody else's"),
-    )
-    .advise("load on somebody else's server is an attack; --i-may-load-this-host says that you may")
 }
 
 fn shards(options: &Options, target: &Target) -> Result<u16, Problem> {

@@ -58,8 +58,25 @@ impl Target {
         }
     }
 
+    /// Checks that it is the user's own, or `allowed` whoever it is.
+    ///
+    /// # Errors
+    /// When it may be somebody else's.
+    pub fn check(&self, allowed: bool) -> Result<(), Problem> {
+        if self.is_own() || allowed {
+            return Ok(());
+        }
+        let address = self.address.ip();
+        let reason = format!(
+            "{address} is not loopback, private or link-local, so it may be somebody else's"
+        );
+        Err(Problem::new(Place::Flag("URL".into()), reason).advise(
+            "load on somebody else's server is an attack; --i-may-load-this-host says that you may",
+        ))
+    }
+
     /// Whether load on this address can only meet the user's own machines.
-    pub fn is_own(&self) -> bool {
+    fn is_own(&self) -> bool {
         match self.address.ip().to_canonical() {
             IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
             IpAddr::V6(ip) => {

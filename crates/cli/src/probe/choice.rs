@@ -1,9 +1,10 @@
 //! What the arguments of `crore probe` name: probes, and a server.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
 use probe::Probe;
 
+use crate::load::target::Target;
 use crate::settings::Problem;
 
 /// The probes of these names, in the order of the report. All of them for `all`, and for a list of
@@ -29,9 +30,14 @@ fn known(all: &[&Probe]) -> String {
     all.iter().map(|probe| probe.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Measures the server of a URL where one of ours would be.
-pub(super) fn with_server(probes: &mut [&'static Probe], url: &str) -> Result<SocketAddr, Problem> {
-    let address = server(url)?;
+/// Measures the server of a URL where one of ours would be. One that may be somebody else's only where
+/// that is `allowed`.
+pub(super) fn with_server(
+    probes: &mut [&'static Probe],
+    url: &str,
+    allowed: bool,
+) -> Result<SocketAddr, Problem> {
+    let address = server(url, allowed)?;
     let of_url = probe::http_of_url();
     match probes.iter_mut().find(|probe| probe.name == of_url.name) {
         Some(http) => *http = of_url,
@@ -45,26 +51,18 @@ pub(super) fn with_server(probes: &mut [&'static Probe], url: &str) -> Result<So
 }
 
 /// The address in a URL such as `http://127.0.0.1:8080/`. A path is not wanted: the probe asks for `/`.
-fn server(url: &str) -> Result<SocketAddr, Problem> {
-    let wrong = |what: &str| {
-        let problem = Problem::unplaced(format!("--url {url}: {what}"));
-        problem.advise("for example --url http://127.0.0.1:8080")
-    };
-    let rest =
-        url.strip_prefix("http://").ok_or_else(|| wrong("it does not start with http://"))?;
-    let host = rest.strip_suffix('/').unwrap_or(rest);
-    if host.contains('/') {
-        return Err(wrong("the probe asks for / and for no other path"));
+fn server(url: &str, allowed: bool) -> Result<SocketAddr, Problem> {
+    let target = Target::read(url)?;
+    if target.secure {
+        let problem = Problem::unplaced(format!("--url {url}: https is not asked for"));
+        return Err(problem.advise("for example --url http://127.0.0.1:8080"));
     }
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let host = if has_port { host.to_owned() } else { format!("{host}:80") };
-    let mut found = host.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
-    let address = found.next().ok_or_else(|| wrong("it has no address"))?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(wrong("crore probe measures this machine, so the server must be on a loopback address"))
+    if target.path != "/" {
+        let problem = Problem::unplaced(format!("--url {url}: a path is not asked for, only /"));
+        return Err(problem.advise("for example --url http://127.0.0.1:8080"));
     }
+    target.check(allowed)?;
+    Ok(target.address)
 }
 
 #[cfg(test)]
@@ -85,13 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_on_this_machine() {
-        assert_eq!(server("http://127.0.0.1:8080/").unwrap(), "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(server("http://[::1]").unwrap(), "[::1]:80".parse().unwrap());
-        for wrong in
-            ["127.0.0.1:80", "http://192.0.2.1/", "http://127.0.0.1/path", "https://127.0.0.1"]
-        {
-            assert!(server(wrong).is_err(), "{wrong}");
+    fn a_server_is_the_users_own_unless_told() {
+        let at = |url: &str| server(url, false).map(|address| address.to_string());
+        assert_eq!(at("http://127.0.0.1:8080/").unwrap(), "127.0.0.1:8080");
+        assert_eq!(at("http://[::1]").unwrap(), "[::1]:80");
+        assert_eq!(at("http://10.0.0.1").unwrap(), "10.0.0.1:80");
+        for wrong in ["http://192.0.2.1/", "http://127.0.0.1/path", "https://127.0.0.1"] {
+            assert!(at(wrong).is_err(), "{wrong}");
         }
+        assert!(server("http://192.0.2.1/", true).is_ok());
     }
 }

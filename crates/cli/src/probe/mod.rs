@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use probe::{Probe, Results, Session};
 
+use crate::output;
 use crate::serve::Failure;
 use crate::settings::Problem;
 
@@ -35,9 +36,15 @@ pub struct Options {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     compare: Option<PathBuf>,
 
-    /// For the probe http: ask this server, which must be on this machine
+    /// For the probe http: ask this server in place of crore's own
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     url: Option<String>,
+
+    /// With --url: ask an address that is not this machine's, private or link-local
+    ///
+    /// Thousands of connections to somebody else's server are an attack. This flag says that you may.
+    #[arg(long, requires = "url")]
+    i_may_load_this_host: bool,
 
     /// Print the results as JSON
     #[arg(long)]
@@ -55,26 +62,26 @@ pub struct Options {
 pub fn probe(options: &Options) -> Result<(), Failure> {
     let mut probes = choice::probes(&options.names, options.list)?;
     let url = options.url.as_deref();
-    let server = url.map(|url| choice::with_server(&mut probes, url)).transpose()?;
+    let allowed = options.i_may_load_this_host;
+    let server = url.map(|url| choice::with_server(&mut probes, url, allowed)).transpose()?;
     let session = Session { probes, count: options.count, folder: options.out.clone(), server };
     if options.list {
         return list(&session, options.json);
     }
     let other = options.compare.as_deref().map(earlier).transpose()?;
     // Results on standard output, the way there on standard error.
-    eprintln!("{}", plan(&session));
-    let ran = session.run(|line| eprintln!("{line}"));
+    output::tell(&plan(&session));
+    let ran = session.run(output::tell);
     let (results, interrupted) = ran.map_err(|error| cannot_write(&options.out, &error))?;
     let label = options.compare.as_ref().map(|folder| folder.display().to_string());
     let other = other.as_ref().zip(label.as_deref());
     let page = session.report(&results, other);
     let page = page.map_err(|error| cannot_write(&options.out, &error))?;
-    if options.json {
-        print!("{}", results.json());
-    } else {
-        say(&results, other);
-        println!("\nThe report: {}", page.display());
-    }
+    let text = match options.json {
+        true => results.json(),
+        false => format!("{}\nThe report: {}\n", said(&results, other), page.display()),
+    };
+    output::print(text.as_bytes())?;
     if interrupted {
         let problem = Problem::unplaced("interrupted; the report has what was measured until then");
         return Err(Failure::ended(problem));
@@ -84,35 +91,45 @@ pub fn probe(options: &Options) -> Result<(), Failure> {
 
 /// What the run will take, before it starts.
 fn plan(session: &Session) -> String {
-    let curves: usize = session.probes.iter().map(|probe| probe.curves.len()).sum();
+    let (probes, curves) = (session.probes.len(), session.curves());
+    let place = match session.server {
+        Some(server) if !server.ip().to_canonical().is_loopback() => {
+            format!("on this machine and to {server}")
+        }
+        _ => "on this machine only".to_owned(),
+    };
     let root = if rustix::process::geteuid().is_root() { "" } else { " It needs no root." };
+    let plural =
+        |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
-        "{} probes, {curves} curves of {} s at most each, most of them far less; on this machine only. \
-         Interrupting it (Ctrl-C) leaves nothing behind.{root}",
-        session.probes.len(),
+        "{}, {} of {} s at most each and {} s together, most of them far less; {place}. Interrupting it \
+         (Ctrl-C) leaves nothing behind.{root}",
+        plural(probes, "probe"),
+        plural(curves, "curve"),
         probe::TIME_MAX.as_secs(),
+        session.time_max().as_secs(),
     )
 }
 
-fn say(results: &Results, other: Option<(&Results, &str)>) {
+/// All that was found, in lines.
+fn said(results: &Results, other: Option<(&Results, &str)>) -> String {
+    let mut text = String::new();
     for findings in &results.probes {
-        println!("{}: {}", findings.name, findings.question);
-        for line in findings.lines() {
-            println!("  {line}");
-        }
+        text += &format!("{}: {}\n", findings.name, findings.question);
         let before = other.and_then(|(other, label)| {
             Some((other.probes.iter().find(|probe| probe.name == findings.name)?, label))
         });
-        if let Some((before, label)) = before {
-            for line in probe::compared(findings, before, label) {
-                println!("  {line}");
-            }
+        let compared = before.map(|(before, label)| probe::compared(findings, before, label));
+        for line in findings.lines().chain(compared.into_iter().flatten()) {
+            text += &format!("  {line}\n");
         }
     }
+    text
 }
 
 fn list(session: &Session, json: bool) -> Result<(), Failure> {
     let needs = |probe: &Probe| session.needs(probe);
+    let names = |probe: &Probe| probe.curves.iter().map(|curve| curve.name).collect::<Vec<_>>();
     if json {
         let entry = |probe: &&Probe| {
             serde_json::json!({
@@ -121,24 +138,24 @@ fn list(session: &Session, json: bool) -> Result<(), Failure> {
                 "method": probe.method,
                 "takes": needs(probe),
                 "count": probe.goal(session.count),
-                "curves": probe.curves.iter().map(|curve| curve.name).collect::<Vec<_>>(),
+                "curves": names(probe),
             })
         };
         let entries: Vec<_> = session.probes.iter().map(entry).collect();
-        println!("{:#}", serde_json::Value::Array(entries));
-        return Ok(());
+        return output::print(format!("{:#}\n", serde_json::Value::Array(entries)).as_bytes());
     }
-    let bold = std::io::stdout().is_terminal();
-    for probe in &session.probes {
-        let name = probe.name;
-        let name = if bold { format!("\x1b[1m{name}\x1b[0m") } else { name.to_owned() };
-        println!("{name}\n    {}\n    {}", probe.question, needs(probe));
-        println!(
-            "    with {}",
-            probe.curves.iter().map(|curve| curve.name).collect::<Vec<_>>().join(", ")
-        );
-    }
-    Ok(())
+    let (bold, plain) =
+        if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let entry = |probe: &&Probe| {
+        format!(
+            "{bold}{}{plain}\n    {}\n    {}\n    with {}\n",
+            probe.name,
+            probe.question,
+            needs(probe),
+            names(probe).join(", ")
+        )
+    };
+    output::print(session.probes.iter().map(entry).collect::<String>().as_bytes())
 }
 
 fn earlier(folder: &Path) -> Result<Results, Failure> {

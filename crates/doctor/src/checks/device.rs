@@ -2,7 +2,7 @@
 
 use crate::checks::cpu::cpus;
 use crate::device::{Device, Offload};
-use crate::finding::{Finding, Mend};
+use crate::finding::{Change, Finding, Mend};
 use crate::{Machine, Tree};
 
 /// Findings about the device named, or about all that have hardware and are up.
@@ -23,9 +23,10 @@ pub(crate) fn all(machine: &Machine, wanted: Option<&str>, for_stack: bool) -> V
     let one = |device: &Device| {
         let mut found = vec![driver(device)];
         found.extend(queues(device, processors));
+        found.push(spreading(device));
         found.extend(ring(device));
         found.extend(offloads(device));
-        found.extend(interrupts(device, processors));
+        found.push(interrupts(device, processors));
         if for_stack {
             found.push(xdp(device, &machine.tree));
         }
@@ -57,8 +58,8 @@ fn queues(device: &Device, processors: usize) -> Option<Finding> {
     let cost = format!("all packets are taken in by {now} of {processors} processors");
     if most > now {
         let count = most.min(wanted);
-        let command = format!("ethtool -L {} combined {count}", device.name);
-        return Some(Finding::slower(&topic, reading, cost, Some(Mend::command(command, None))));
+        let mend = Mend::ethtool(&device.name, &format!("-L combined {count}"));
+        return Some(Finding::slower(&topic, reading, cost, Some(mend)));
     }
     // The device has no more: the kernel can spread what comes in, for its own sockets.
     let mask = format!("{:x}", (1_u128 << processors.min(127)) - 1);
@@ -66,6 +67,31 @@ fn queues(device: &Device, processors: usize) -> Option<Finding> {
         .map(|queue| format!("/sys/class/net/{}/queues/rx-{queue}/rps_cpus", device.name))
         .collect();
     Some(Finding::slower(&topic, reading, cost, Some(Mend::sysfs(&files, &mask))))
+}
+
+/// Whether packets reach all queues in use (receive-side scaling).
+fn spreading(device: &Device) -> Finding {
+    let topic = topic(device, "rss");
+    let queues = device.channels.map_or(device.rx_queues as u32, |(now, _)| now);
+    if queues <= 1 {
+        return Finding::ok(&topic, "one queue: nothing to spread over");
+    }
+    let Some(table) = device.rss.as_ref().filter(|table| !table.is_empty()) else {
+        let why = "the driver or the kernel does not say how packets are spread (the kernel can since 6.12)";
+        return Finding::unknown(&topic, why);
+    };
+    let mut reached = table.clone();
+    reached.sort_unstable();
+    reached.dedup();
+    let reached = reached.len() as u32;
+    let reading = format!("{} entries for {reached} of {queues} queues", table.len());
+    if reached >= queues {
+        return Finding::ok(&topic, reading);
+    }
+    let cost =
+        format!("{} queues get no packets, and their processors none to take in", queues - reached);
+    let mend = Mend::ethtool(&device.name, &format!("-X equal {queues}"));
+    Finding::slower(&topic, reading, cost, Some(mend))
 }
 
 fn ring(device: &Device) -> Option<Finding> {
@@ -78,9 +104,9 @@ fn ring(device: &Device) -> Option<Finding> {
         return Some(Finding::ok(&topic, reading));
     }
     let count = most.min(WANTED);
-    let command = format!("ethtool -G {} rx {count}", device.name);
     let cost = "packets of a burst are lost before anybody has seen them";
-    Some(Finding::slower(&topic, reading, cost, Some(Mend::command(command, None))))
+    let mend = Mend::ethtool(&device.name, &format!("-G rx {count}"));
+    Some(Finding::slower(&topic, reading, cost, Some(mend)))
 }
 
 fn offloads(device: &Device) -> Option<Finding> {
@@ -100,29 +126,33 @@ fn offloads(device: &Device) -> Option<Finding> {
         false => "every packet is summed by the processor",
     };
     let command = off.iter().map(|word| format!("{word} on")).collect::<Vec<_>>().join(" ");
-    let mend = Mend::command(format!("ethtool -K {} {command}", device.name), None);
+    let mend = Mend::ethtool(&device.name, &format!("-K {command}"));
     Some(Finding::slower(&topic, format!("{} off", off.join(", ")), cost, Some(mend)))
 }
 
 /// Whether its interrupts are spread over processors.
-fn interrupts(device: &Device, processors: usize) -> Option<Finding> {
-    if device.interrupts.len() < 2 || processors < 2 {
-        return None;
-    }
+fn interrupts(device: &Device, processors: usize) -> Finding {
     let topic = topic(device, "interrupts");
     let mut taken: Vec<u32> = device.interrupts.iter().flat_map(|(_, list)| cpus(list)).collect();
     taken.sort_unstable();
     taken.dedup();
-    let reading = format!("{} on {} processors", device.interrupts.len(), taken.len());
-    if taken.len() > 1 {
-        return Some(Finding::ok(&topic, reading));
+    if taken.is_empty() {
+        return Finding::unknown(&topic, "it has none of its own that the kernel shows");
+    }
+    let word =
+        |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let (count, taken) = (device.interrupts.len(), taken.len());
+    let reading = format!("{} on {}", word(count, "interrupt"), word(taken, "processor"));
+    if taken > 1 || count < 2 || processors < 2 {
+        return Finding::ok(&topic, reading);
     }
     let cost = "one processor takes in the packets of all queues";
-    let write = |(place, (number, _)): (usize, &(u32, String))| {
-        format!("echo {} > /proc/irq/{number}/smp_affinity_list", place % processors)
+    let change = |(place, (number, _)): (usize, &(u32, String))| Change {
+        path: format!("/proc/irq/{number}/smp_affinity_list"),
+        value: (place % processors).to_string(),
     };
-    let command = device.interrupts.iter().enumerate().map(write).collect::<Vec<_>>().join("; ");
-    Some(Finding::slower(&topic, reading, cost, Some(Mend::command(command, None))))
+    let mend = Mend::files(device.interrupts.iter().enumerate().map(change).collect());
+    Finding::slower(&topic, reading, cost, Some(mend))
 }
 
 /// How crore's stack could share it with the kernel.

@@ -4,7 +4,7 @@ use base::{Bytes, Grouped};
 
 use crate::capacity;
 use crate::finding::{Finding, Mend};
-use crate::{Question, Tree};
+use crate::{Net, Question, Tree, group};
 
 const KIB: u64 = 1_024;
 const PAGE: u64 = 4_096;
@@ -40,10 +40,9 @@ fn suffices(
     fixed: u64,
     what: &str,
 ) -> Finding {
-    let Some(available) = tree.field("/proc/meminfo", "MemAvailable") else {
+    let Some(usable) = capacity::usable_memory(tree, &question.costs) else {
         return Finding::unknown(topic, "/proc/meminfo cannot be read");
     };
-    let usable = available * KIB / 100 * question.costs.usable_percent;
     let needed = question.connections.saturating_mul(each).saturating_add(fixed);
     let reading = format!("{} can be had; {} needed, {what}", Bytes(usable), Bytes(needed));
     if needed <= usable {
@@ -52,6 +51,29 @@ fn suffices(
     let fits = usable.saturating_sub(fixed) / each;
     let cost = format!("{} connections fit; no setting changes that", Grouped(fits));
     Finding::lacking(topic, reading, cost, None)
+}
+
+/// What the control group allows, where it has a limit.
+pub(crate) fn of_group(tree: &Tree, question: &Question) -> Option<Finding> {
+    const TOPIC: &str = "memory-group";
+    let memory = group::memory(tree)?;
+    let (left, limit) = (Bytes(memory.left), Bytes(memory.limit));
+    let reading = format!("{left} left of the {limit} in {}", memory.file());
+    let machine = tree.field("/proc/meminfo", "MemAvailable")? * KIB;
+    let each = match question.net {
+        Some(Net::Stack { .. }) => question.costs.stack_bytes,
+        _ => question.costs.kernel_bytes + question.costs.sock_bytes,
+    };
+    let needed = question.connections.saturating_mul(each);
+    if memory.left >= machine || memory.left / 100 * question.costs.usable_percent >= needed {
+        return Some(Finding::ok(TOPIC, reading));
+    }
+    let cost =
+        format!("the control group ends it before the machine does, which has {}", Bytes(machine));
+    // Seen from within a container the group has no name, and only whoever started it may change it.
+    let mend = (!memory.group.is_empty())
+        .then(|| Mend::command(format!("echo max > {}", memory.file()), None));
+    Some(Finding::lacking(TOPIC, reading, cost, mend))
 }
 
 /// What TCP may hold in buffers, all connections together.

@@ -30,6 +30,7 @@ pub(crate) fn all(machine: &Machine, question: &Question) -> Vec<Finding> {
         found.push(memory::transparent(tree));
         found.push(kernel::locked_memory(tree));
     }
+    found.extend(memory::of_group(tree, question));
     found.push(kernel::version(tree));
     if for_sockets {
         found.extend(kernel::io_uring(tree));

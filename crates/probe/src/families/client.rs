@@ -25,7 +25,7 @@ impl Client {
     /// Connects; closing will leave nothing of the connection behind.
     pub fn connect(server: SocketAddr) -> Result<Self, Errno> {
         let stream = loop {
-            match TcpStream::connect(server) {
+            match TcpStream::connect_timeout(&server, PATIENCE) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 result => break result.map_err(|error| errno(&error))?,
             }

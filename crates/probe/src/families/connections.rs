@@ -21,7 +21,7 @@ const CONNECTIONS: Probe = Probe {
     most: 10_000_000,
     uses: &[(1, Resource::Descriptors), (1, Resource::Ports)],
     curves: &[],
-    with_root: None,
+    with_root: Some(super::FOR_PORTS),
 };
 
 const CONNECT: Probe = Probe {

@@ -174,7 +174,7 @@ fn read(run: &mut Run<'_>, order: Order, state: State) -> Result<(), Stop> {
         let path = folder.file(size);
         let file = match state {
             State::Pieces => in_pieces(run, &path, blocks)?,
-            _ => file_of(&path, blocks * BLOCK as u64)?,
+            _ => file_of(run, &path, blocks * BLOCK as u64)?,
         };
         if state != State::Cached {
             file.sync_all().map_err(Stop::io("fsync()"))?;
@@ -201,7 +201,7 @@ const BLOCKS_A_SYNC: u64 = 16;
 
 /// A file written back to front, so that the disk has it in pieces.
 fn in_pieces(run: &mut Run<'_>, path: &std::path::Path, blocks: u64) -> Result<File, Stop> {
-    let file = file_of(path, 0)?;
+    let file = file_of(run, path, 0)?;
     for block in (0..blocks).rev() {
         write_block(&file, block * BLOCK as u64, BLOCK)?;
         if block % BLOCKS_A_SYNC == 0 {

@@ -42,13 +42,14 @@ impl Drop for Folder {
 }
 
 /// A new file of this many bytes, none of them a hole.
-pub(super) fn file_of(path: &Path, bytes: u64) -> Result<File, Stop> {
+pub(super) fn file_of(run: &Run<'_>, path: &Path, bytes: u64) -> Result<File, Stop> {
     let mut options = OpenOptions::new();
     let made = options.read(true).write(true).create_new(true).open(path);
     let mut file = made.map_err(Stop::io("open()"))?;
     let chunk = [b'.'; CHUNK];
     let mut left = bytes as usize;
     while left > 0 {
+        run.go_on()?;
         let length = left.min(CHUNK);
         file.write_all(&chunk[..length]).map_err(Stop::io("write()"))?;
         left -= length;

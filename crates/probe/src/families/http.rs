@@ -31,7 +31,7 @@ const HTTP: Probe = Probe {
         Curve { name: "crore on epoll", measure: |run| built_in(run, &Net::Epoll) },
         Curve { name: "crore on io_uring", measure: |run| built_in(run, &Net::Uring) },
     ],
-    with_root: None,
+    with_root: Some(super::FOR_SERVERS),
 };
 
 /// The same, with a server that is running.

@@ -39,7 +39,7 @@ const MMAP: Probe = Probe {
     counted: Counted::Things,
     count: 2_000,
     most: 10_000_000,
-    uses: &[(1, Resource::Files)],
+    uses: &[(1, Resource::Files), (2 * PAGE_BYTES as u64, Resource::Disk)],
     curves: &[
         Curve { name: "map, one file", measure: |run| map(run, Measured::Map, Source::OneFile) },
         Curve {
@@ -55,7 +55,7 @@ const MMAP: Probe = Probe {
             measure: |run| map(run, Measured::Touch, Source::ManyFiles),
         },
     ],
-    with_root: None,
+    with_root: Some(super::FOR_MAPPINGS),
     ..SIZES
 };
 
@@ -129,7 +129,7 @@ enum Source {
 fn map(run: &mut Run<'_>, measured: Measured, source: Source) -> Result<(), Stop> {
     let folder = run.subfolder()?;
     let one = match source {
-        Source::OneFile => Some(file_of(&folder.file(0), run.goal() * 2 * PAGE_BYTES as u64)?),
+        Source::OneFile => Some(file_of(run, &folder.file(0), run.goal() * 2 * PAGE_BYTES as u64)?),
         Source::ManyFiles => None,
     };
     let mut held = Vec::new();
@@ -137,7 +137,7 @@ fn map(run: &mut Run<'_>, measured: Measured, source: Source) -> Result<(), Stop
         run.trying(n)?;
         let own = match one {
             Some(_) => None,
-            None => Some(file_of(&folder.file(n), PAGE_BYTES as u64)?),
+            None => Some(file_of(run, &folder.file(n), PAGE_BYTES as u64)?),
         };
         let file: &File = one.as_ref().or(own.as_ref()).expect("one of both was just made");
         let offset = if own.is_some() { 0 } else { (n - 1) * 2 * PAGE_BYTES as u64 };
@@ -217,15 +217,17 @@ fn mremap(run: &mut Run<'_>, pages: Pages) -> Result<(), Stop> {
 const READS: usize = 20_000;
 const READ_ROUNDS: u64 = 10;
 
-/// The smallest memory that is read from, in KiB: smaller ones are in a cache.
+/// The smallest memory that is read from, in KiB, because less is in a cache; where less than this many
+/// doublings of it are asked for, it is smaller.
 const ACCESS_KIB_MIN: u64 = 1024;
+const DOUBLINGS_MIN: u32 = 4;
 
 fn access(run: &mut Run<'_>, pages: Pages, ahead: bool) -> Result<(), Stop> {
     let mut map = memory(run, pages)?;
     let largest = run.goal().next_power_of_two();
     let largest = if largest > run.goal() { largest / 2 } else { largest };
     let mut touched = 0;
-    let mut size = ACCESS_KIB_MIN.min(largest);
+    let mut size = ACCESS_KIB_MIN.min(largest >> DOUBLINGS_MIN).max(1);
     while size <= largest {
         run.trying(size)?;
         let bytes = size as usize * 1024;

@@ -23,7 +23,7 @@ const PROCESSES: Probe = Probe {
     most: 1_000_000,
     uses: &[(1, Resource::Processes)],
     curves: &[],
-    with_root: None,
+    with_root: Some(super::FOR_TASKS),
 };
 
 const FORK: Probe = Probe {

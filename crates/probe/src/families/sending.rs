@@ -117,7 +117,7 @@ fn send(run: &mut Run<'_>, way: Way) -> Result<(), Stop> {
     for size in run.ladder() {
         run.trying(size)?;
         let bytes = size * 1024;
-        let file = file_of(&folder.file(size), bytes)?;
+        let file = file_of(run, &folder.file(size), bytes)?;
         for _ in 0..(BYTES_A_STEP / bytes).clamp(3, ROUNDS) {
             run.go_on()?;
             let start = Instant::now();

@@ -22,7 +22,7 @@ const SOCKETS: Probe = Probe {
     most: 10_000_000,
     uses: &[(1, Resource::Descriptors)],
     curves: &[],
-    with_root: None,
+    with_root: Some(super::FOR_DESCRIPTORS),
 };
 
 const SOCKET: Probe = Probe {
@@ -43,6 +43,7 @@ const BIND: Probe = Probe {
     method: "bind() of a TCP socket to port 0 of the loopback address, all kept open, with a low descriptor \
              kept free throughout.",
     uses: &[(1, Resource::Descriptors), (1, Resource::Ports)],
+    with_root: Some(super::FOR_PORTS),
     curves: &[
         Curve { name: "IPv4", measure: bind_v4 },
         Curve { name: "IPv6", measure: |run| bind(run, (Ipv6Addr::LOCALHOST, 0).into()) },

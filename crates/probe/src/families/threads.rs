@@ -27,7 +27,7 @@ const THREADS: Probe = Probe {
     most: 1_000_000,
     uses: &[(1, Resource::Threads), (STACK_BYTES as u64, Resource::Memory)],
     curves: &[],
-    with_root: None,
+    with_root: Some(super::FOR_TASKS),
 };
 
 const THREAD: Probe = Probe {

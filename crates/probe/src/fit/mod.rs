@@ -1,4 +1,5 @@
-//! How a time grows with the count: O(1), O(log n), O(n), or a step somewhere.
+//! How a time grows with the count: O(1), O(log n), O(n), or a step somewhere; or how it falls where one
+//! call serves many.
 //!
 //! Fitted to the medians of buckets, by least absolute deviation of logarithms: a median that is off by
 //! a hundred times weighs no more than a few that are off by a little, and a deviation of 10 % weighs
@@ -52,6 +53,13 @@ pub enum Growth {
         /// What each one adds.
         each: f64,
     },
+    /// O(1), and `once` shared among all there are: the time for each of what one call does for all.
+    Shared {
+        /// Of very many.
+        base: f64,
+        /// What there is to share.
+        once: f64,
+    },
     /// One value before, another from `at` on.
     Step {
         /// The first count of the new value.
@@ -72,6 +80,7 @@ impl Growth {
             Self::Flat { value } => value,
             Self::Log { base, doubling } => base + doubling * n.max(1.0).log2(),
             Self::Linear { base, each } => base + each * n,
+            Self::Shared { base, once } => base + once / n.max(1.0),
             Self::Step { at, before, after } => {
                 if n < at as f64 {
                     before
@@ -97,12 +106,16 @@ pub fn fit(buckets: &[Bucket], samples: &[Sample]) -> Growth {
     let log = Growth::Log { base, doubling };
     let (base, each) = line(&points);
     let linear = Growth::Linear { base, each };
+    let inverse: Vec<_> =
+        points.iter().rev().map(|(n, value)| (1.0 / n.max(1.0), *value)).collect();
+    let (base, once) = line(&inverse);
+    let shared = Growth::Shared { base, once };
     let step = step(&points).map(|(split, before, after)| {
         let between = (buckets[split - 1].first, buckets[split].last);
         let at = place(samples, between, (before * after).sqrt()).unwrap_or(buckets[split].first);
         Growth::Step { at, before, after }
     });
-    let smooth = [(log, 1.0), (linear, 1.0)];
+    let smooth = [(log, 1.0), (linear, 1.0), (shared, 1.0)];
     let candidates = smooth.into_iter().chain(step.map(|step| (step, STEP_PENALTY)));
     let judged = candidates.map(|(growth, penalty)| (growth, penalty * deviation(growth, &points)));
     let grows = judged.filter(|(growth, deviated)| {
@@ -120,10 +133,11 @@ fn deviation(growth: Growth, points: &[(f64, f64)]) -> f64 {
     points.iter().map(off).sum::<f64>() / points.len() as f64
 }
 
-/// How much larger the last value is than the first.
+/// How much larger the last value is than the first; of what is shared, the first than the last.
 fn ratio(growth: Growth, points: &[(f64, f64)]) -> f64 {
     let (first, last) = (points[0].0, points[points.len() - 1].0);
-    growth.at(last) / growth.at(first).max(1e-3)
+    let ratio = growth.at(last) / growth.at(first).max(1e-3);
+    if matches!(growth, Growth::Shared { .. }) { 1.0 / ratio.max(1e-3) } else { ratio }
 }
 
 fn median_of(points: &[(f64, f64)]) -> f64 {

@@ -61,6 +61,16 @@ fn what_grows_with_each_one_is_linear() {
 }
 
 #[test]
+fn what_one_call_does_for_all_falls() {
+    for seed in seeds() {
+        let growth = measured(5_000, seed, |n| 100.0 + 750.0 / n);
+        let Growth::Shared { base, once } = growth else { panic!("{seed}: {growth:?}") };
+        assert!((90.0..130.0).contains(&base), "{seed}: {base}");
+        assert!((500.0..1_100.0).contains(&once), "{seed}: {once}");
+    }
+}
+
+#[test]
 fn what_grows_with_each_doubling_is_logarithmic() {
     for seed in seeds() {
         let growth = measured(20_000, seed, |n| 100.0 + 60.0 * n.log2());
@@ -103,6 +113,7 @@ fn a_few_counts_measured_often_do_as_well() {
     assert!(matches!(of(|_| 700.0), Growth::Flat { .. }));
     assert!(matches!(of(|n| 700.0 + 9.0 * n), Growth::Linear { .. }));
     assert!(matches!(of(|n| 50.0 + 40.0 * n.log2()), Growth::Log { .. }));
+    assert!(matches!(of(|n| 100.0 + 750.0 / n), Growth::Shared { .. }));
     let step = of(|n| if n < 1024.0 { 5.0 } else { 90.0 });
     assert!(matches!(step, Growth::Step { at: 1024, .. }), "{step:?}");
 }

@@ -28,6 +28,12 @@ impl<'fd> Select<'fd> {
         fd_set_insert(&mut self.set, fd.as_raw_fd());
     }
 
+    /// Bytes of the set.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.set.as_slice())
+    }
+
     /// Waits, and gives the descriptors that are readable.
     ///
     /// # Errors

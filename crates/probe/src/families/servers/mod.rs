@@ -3,7 +3,7 @@
 
 mod blocking;
 mod events;
-mod native;
+pub(crate) mod native;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -56,7 +56,7 @@ const SERVERS: Probe = Probe {
         Curve { name: "io_uring loop", measure: |run| design(run, events::uring_loop) },
         Curve { name: "crore's own stack", measure: native::measure },
     ],
-    with_root: None,
+    with_root: Some(super::FOR_SERVERS),
 };
 
 /// What every server answers.

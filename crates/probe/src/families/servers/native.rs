@@ -34,6 +34,13 @@ const CONNECTIONS_MAX: u64 = 10_000_000;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
 const BODY: &str = "ok\n";
 
+/// For [`exchange`]: connections open, how many of them ask at once, how often in a round, and rounds that
+/// count after one that does not.
+const OPEN: u32 = 1_024;
+const ASKING: usize = 32;
+const QUESTIONS: usize = 100;
+const ROUNDS: usize = 8;
+
 /// Turns without an answer after which something is broken: each is a look at an empty wire.
 const TURNS_MAX: u32 = 10_000_000;
 
@@ -101,28 +108,12 @@ struct Pair<H: Handler> {
     handler: H,
     client: Native<MemPort, ()>,
     clients: Clients,
+    /// What the server has spent in its turns.
+    spent: Duration,
 }
 
-impl<H: Handler> Pair<H> {
-    /// Turns both until `answered` requests have been.
-    fn until(&mut self, answered: u64) -> Result<(), Stop> {
-        for _ in 0..TURNS_MAX {
-            if self.clients.answered >= answered {
-                return Ok(());
-            }
-            let Ok(_) = self.client.turn(shard::time::now(), &mut self.clients);
-            let Ok(_) = self.server.turn(shard::time::now(), &mut self.handler);
-            if self.clients.broken > 0 {
-                break;
-            }
-        }
-        Err(Stop::Other("a request got no answer, which is a fault of crore's own".to_owned()))
-    }
-}
-
-/// Measures it as the others are.
-pub(super) fn measure(run: &mut Run<'_>) -> Result<(), Stop> {
-    let connections = run.goal().min(CONNECTIONS_MAX) as u32;
+/// Both ends with the HTTP handler, for so many connections.
+fn pair(connections: u32) -> Result<Pair<impl Handler>, Stop> {
     let refused = |error: stack::ReserveError| Stop::Other(error.to_string());
     let (near, far) = MemPort::pair(WIRE_BYTES, Caps::ETHERNET).map_err(refused)?;
     let settings = Settings { idle_time: Duration::from_secs(24 * 60 * 60), ..Settings::default() };
@@ -133,30 +124,87 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<(), Stop> {
         Arc::new(http::Counters::default()),
     );
     let now = shard::time::now();
-    let engine =
-        |port, config: &Config| Native::new(port, config, Arc::new(Counters::default()), now);
-    let server = engine(far, &server(connections)).map_err(refused)?;
-    let client = Native::new(near, &client(connections), Arc::new(Counters::default()), now);
-    let client = client.map_err(refused)?;
-    let mut pair = Pair { server, handler, client, clients: Clients::default() };
+    let counters = || Arc::new(Counters::default());
+    let server = Native::new(far, &server(connections), counters(), now).map_err(refused)?;
+    let client = Native::new(near, &client(connections), counters(), now).map_err(refused)?;
+    Ok(Pair { server, handler, client, clients: Clients::default(), spent: Duration::ZERO })
+}
+
+impl<H: Handler> Pair<H> {
+    /// Opens connections until there are so many, one after the other.
+    fn open(&mut self, connections: u32) -> Result<(), Stop> {
+        while self.clients.dialled < connections {
+            self.clients.target += 1;
+            self.until(self.clients.answered + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Has these connections ask at once, and waits for all answers.
+    fn ask(&mut self, ids: &[ConnId]) -> Result<(), Stop> {
+        self.client.wake_all(shard::time::now(), ids, &mut self.clients);
+        self.until(self.clients.answered + ids.len() as u64)
+    }
+
+    /// Turns both until `answered` requests have been.
+    fn until(&mut self, answered: u64) -> Result<(), Stop> {
+        for _ in 0..TURNS_MAX {
+            if self.clients.answered >= answered {
+                return Ok(());
+            }
+            let Ok(_) = self.client.turn(shard::time::now(), &mut self.clients);
+            let start = Instant::now();
+            let Ok(_) = self.server.turn(shard::time::now(), &mut self.handler);
+            self.spent += start.elapsed();
+            if self.clients.broken > 0 {
+                break;
+            }
+        }
+        Err(Stop::Other("a request got no answer, which is a fault of crore's own".to_owned()))
+    }
+}
+
+/// Measures it as the others are.
+pub(super) fn measure(run: &mut Run<'_>) -> Result<(), Stop> {
+    let mut pair = pair(run.goal().min(CONNECTIONS_MAX) as u32)?;
     for step in run.ladder() {
         while u64::from(pair.clients.dialled) < step {
             run.trying(u64::from(pair.clients.dialled) + 1)?;
-            pair.clients.target += 1;
-            pair.until(pair.clients.answered + 1)?;
+            pair.open(pair.clients.dialled + 1)?;
         }
         for request in 0..REQUESTS {
             run.go_on()?;
             let index = (request * 7919 + step / 2) % step;
             let id = pair.clients.ids[index as usize];
             let start = Instant::now();
-            pair.client.wake_all(shard::time::now(), &[id], &mut pair.clients);
-            pair.until(pair.clients.answered + 1)?;
+            pair.ask(&[id])?;
             run.record(step, start.elapsed().as_nanos() as f64);
         }
         run.record_memory(step, pair.server.bytes_touched() as f64 / step as f64);
     }
     Ok(())
+}
+
+/// What a request and its answer take of the server's processor: the time of its turns while some of a
+/// thousand connections ask at once, in the lower quartile of a few rounds. Takes a fraction of a second.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn exchange() -> Result<Duration, Stop> {
+    let mut pair = pair(OPEN)?;
+    pair.open(OPEN)?;
+    let ids = std::mem::take(&mut pair.clients.ids);
+    let mut rounds = Vec::new();
+    for _ in 0..=ROUNDS {
+        pair.spent = Duration::ZERO;
+        for asking in ids.chunks_exact(ASKING).cycle().take(QUESTIONS) {
+            pair.ask(asking)?;
+        }
+        rounds.push(pair.spent / (QUESTIONS * ASKING) as u32);
+    }
+    let counted = &mut rounds[1..];
+    counted.sort_unstable();
+    Ok(counted[ROUNDS / 4])
 }
 
 fn server(connections: u32) -> Config {
@@ -201,5 +249,17 @@ fn common(connections: u32) -> Config {
             sequence: SipKey::new([3, 4]),
             cookies: SipKey::new([5, 6]),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn an_exchange_on_our_own_stack_is_measured() {
+        let time = super::exchange().unwrap();
+        // No machine answers a request in a nanosecond, and none takes a second.
+        assert!((Duration::from_nanos(2)..Duration::from_secs(1)).contains(&time), "{time:?}");
     }
 }

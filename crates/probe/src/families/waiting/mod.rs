@@ -3,7 +3,8 @@
 //! All watch the same: event descriptors, of which one, ten or all are made readable before each wait.
 //! Timed is from the call to the last event found, divided by the events: the call itself, the search
 //! for what is ready where that is the caller's work, and what it takes to watch again. Reading the
-//! descriptors is not timed.
+//! descriptors is not timed. Memory is what the kernel keeps for a descriptor for as long as it is watched,
+//! or what has to be handed to it in every call, and not the descriptor itself.
 
 mod watcher;
 
@@ -14,7 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::machine::kernel_memory;
+use crate::machine::{cache_memory, kernel_memory};
 use crate::probe::{Counted, Curve, Family, Probe, Resource};
 use crate::run::{Run, Stop};
 use watcher::{Watcher, Way};
@@ -32,9 +33,7 @@ const WAITING: Probe = Probe {
     most: 10_000_000,
     uses: &[(1, Resource::Descriptors)],
     curves: &[],
-    with_root: Some(
-        "/proc/slabinfo says exactly which kernel memory grew; here it is the growth of all of it",
-    ),
+    with_root: Some(super::FOR_WATCHING),
 };
 
 const SELECT: Probe = Probe {
@@ -42,26 +41,24 @@ const SELECT: Probe = Probe {
     question: "Does an event cost more through select with more descriptors watched?",
     method: "Event descriptors, of which one, ten or all are readable; the time of select and of finding them \
              in its answer, for each event. The set is as large as it has to be: the limit of 1,024 is the C \
-             library's, not the kernel's.",
+             library's, not the kernel's. Memory is the set, which is handed over in each call.",
     curves: &[
         Curve { name: "1 active", measure: |run| watch(run, Active::One, Way::Select) },
         Curve { name: "10 active", measure: |run| watch(run, Active::Ten, Way::Select) },
         Curve { name: "all active", measure: |run| watch(run, Active::All, Way::Select) },
     ],
-    with_root: None,
     ..WAITING
 };
 
 const POLL: Probe = Probe {
     name: "poll",
     question: "Does an event cost more through poll with more descriptors watched?",
-    method: "The same as select, with poll.",
+    method: "The same as select, with poll. Memory is the array, which is handed over in each call.",
     curves: &[
         Curve { name: "1 active", measure: |run| watch(run, Active::One, Way::Poll) },
         Curve { name: "10 active", measure: |run| watch(run, Active::Ten, Way::Poll) },
         Curve { name: "all active", measure: |run| watch(run, Active::All, Way::Poll) },
     ],
-    with_root: None,
     ..WAITING
 };
 
@@ -69,21 +66,22 @@ const SIGIO: Probe = Probe {
     name: "sigio",
     question: "Does an event cost more by signal with more descriptors watched?",
     method: "Pipes that send a queued signal when they become readable (F_SETSIG), taken from the queue with \
-             sigtimedwait, one call an event.",
+             sigtimedwait, one call an event. Memory is what the kernel's grew by when they were asked for \
+             signals.",
     uses: &[(2, Resource::Descriptors)],
     curves: &[
         Curve { name: "1 active", measure: |run| watch(run, Active::One, Way::Sigio) },
         Curve { name: "10 active", measure: |run| watch(run, Active::Ten, Way::Sigio) },
         Curve { name: "all active", measure: |run| watch(run, Active::All, Way::Sigio) },
     ],
-    with_root: None,
     ..WAITING
 };
 
 const EPOLL: Probe = Probe {
     name: "epoll",
     question: "Does an event cost more through epoll with more descriptors watched?",
-    method: "The same as select, with epoll_wait, which gives all events in one call.",
+    method: "The same as select, with epoll_wait, which gives all events in one call. Memory is what the \
+             kernel's grew by when they were added.",
     curves: &[
         Curve {
             name: "level, 1 active",
@@ -117,7 +115,7 @@ const URING: Probe = Probe {
     name: "io_uring",
     question: "Does an event cost more through io_uring with more descriptors watched?",
     method: "The same as select, with polls of io_uring: ones that are made again after each event, which is \
-             timed, too, and multishot ones.",
+             timed, too, and multishot ones. Memory is what the kernel's grew by when they were added.",
     curves: &[
         Curve {
             name: "poll, 1 active",
@@ -186,8 +184,23 @@ impl Source {
 const ROUNDS: u64 = 40;
 const EVENTS_A_STEP: u64 = 20_000;
 
-/// With fewer, the growth of all kernel memory says nothing of what each takes.
-const MEMORY_COUNT_MIN: u64 = 1_000;
+/// With fewer, the growth of the caches meant, or of all kernel memory, says nothing of what each takes.
+const CACHES_COUNT_MIN: u64 = 250;
+const MEMORY_COUNT_MIN: u64 = 2_500;
+
+/// Kernel memory for what is watched, and how many have to be watched for its growth to say something.
+struct Memory {
+    bytes: u64,
+    count_min: u64,
+}
+
+fn memory_of(way: Way) -> Memory {
+    match cache_memory(way.caches()) {
+        _ if !way.takes_kernel_memory() => Memory { bytes: 0, count_min: 1 },
+        Some(bytes) => Memory { bytes, count_min: CACHES_COUNT_MIN },
+        None => Memory { bytes: kernel_memory(), count_min: MEMORY_COUNT_MIN },
+    }
+}
 
 fn watch(run: &mut Run<'_>, active: Active, way: Way) -> Result<(), Stop> {
     let mut sources = Vec::new();
@@ -206,7 +219,7 @@ fn watch(run: &mut Run<'_>, active: Active, way: Way) -> Result<(), Stop> {
         }
     }
     let mut watcher = Watcher::new(way, sources.len() as u64).map_err(Stop::at(way.call()))?;
-    let before = kernel_memory();
+    let before = memory_of(way);
     let mut watched = 0;
     let had = sources.len() as u64;
     let steps = run.ladder().into_iter().filter(|step| *step < had);
@@ -217,9 +230,10 @@ fn watch(run: &mut Run<'_>, active: Active, way: Way) -> Result<(), Stop> {
         }
         watched = step as usize;
         watcher.settle().map_err(Stop::at(way.call()))?;
-        let grown = kernel_memory().saturating_sub(before);
-        if way.takes_kernel_memory() && step == had && had >= MEMORY_COUNT_MIN && grown > 0 {
-            run.record_memory(step, grown as f64 / step as f64);
+        let now = memory_of(way);
+        let bytes = now.bytes.saturating_sub(before.bytes) + watcher.bytes() as u64;
+        if bytes > 0 && step >= now.count_min {
+            run.record_memory(step, bytes as f64 / step as f64);
         }
         rounds(run, &mut watcher, (&sources[..watched], active), way)?;
     }

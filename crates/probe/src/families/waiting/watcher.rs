@@ -39,7 +39,17 @@ impl Way {
 
     /// Whether the kernel keeps something for each descriptor for as long as it is watched.
     pub const fn takes_kernel_memory(self) -> bool {
-        matches!(self, Self::Epoll { .. } | Self::Uring { .. })
+        matches!(self, Self::Sigio | Self::Epoll { .. } | Self::Uring { .. })
+    }
+
+    /// The kernel's caches that its objects for watched descriptors come from.
+    pub const fn caches(self) -> &'static [&'static str] {
+        match self {
+            Self::Select | Self::Poll => &[],
+            Self::Sigio => &["fasync_cache"],
+            Self::Epoll { .. } => &["eventpoll_epi", "eventpoll_pwq"],
+            Self::Uring { .. } => &["io_kiocb"],
+        }
     }
 
     /// Event descriptors send no signals.
@@ -96,6 +106,15 @@ impl<'fd> Watcher<'fd> {
             Self::Uring(polls) => polls.add(fd)?,
         }
         Ok(())
+    }
+
+    /// Bytes that are handed to the kernel in every call.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Select { select, .. } => select.bytes(),
+            Self::Poll(fds) => size_of_val(fds.as_slice()),
+            Self::Sigio { .. } | Self::Epoll { .. } | Self::Uring(_) => 0,
+        }
     }
 
     /// Everything added is watched from here on.
