@@ -269,6 +269,31 @@ fn an_interrupt_prints_what_there_is() {
     assert!(report["requests"].as_u64().unwrap() > 0);
 }
 
+/// `crore load ... | head` reads a line and goes.
+#[test]
+fn a_report_that_nobody_reads_is_no_crash() {
+    let url = misbehaving(|mut stream| {
+        while request(&mut stream) {
+            answer(&mut stream, OK);
+        }
+    });
+    let mut command = crore();
+    command.args([
+        "load",
+        "--net",
+        "epoll",
+        &url,
+        "-n",
+        "2000",
+        "--fail-if",
+        "requests_per_second>0",
+    ]);
+    let piped = std::process::Stdio::piped;
+    let mut child = command.stdout(piped()).stderr(piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
 /// As many connections as one process may not have are shared by several.
 #[test]
 fn where_descriptors_do_not_suffice_workers_help() {

@@ -120,6 +120,9 @@ impl Packed {
     /// The times; `None` where there are none.
     #[must_use]
     pub fn unpack(&self) -> Option<Times> {
+        if self.0.is_empty() {
+            return None;
+        }
         let mut times = Times::default();
         times.add_packed(self);
         (times.count() > 0).then_some(times)

@@ -21,6 +21,7 @@ mod report;
 pub mod target;
 
 use std::fs;
+use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -36,7 +37,7 @@ use crew::Job;
 use figures::Figures;
 use machine::Arrangement;
 use net::{Net, Place as NetPlace};
-use progress::Progress;
+use progress::{Progress, tell};
 use target::Target;
 
 /// How a run ended.
@@ -142,22 +143,22 @@ fn announce(plan: &Plan, target: &Target, arrangement: Arrangement, shards: u16)
         };
         let bytes = Grouped(phase.request.len() as u64);
         let name = if plan.phases.len() > 1 { format!("{}: ", phase.name) } else { String::new() };
-        eprintln!(
-            "crore: {name}{requests} of {bytes} bytes to {}{time}, over {} connections",
+        tell(&format!(
+            "{name}{requests} of {bytes} bytes to {}{time}, over {} connections",
             target.url,
             Grouped(phase.all_connections()),
-        );
+        ));
     }
     match arrangement {
         Arrangement::Workers(count) => {
-            eprintln!("crore: in {count} processes, because one may not have enough descriptors");
+            tell(&format!("in {count} processes, because one may not have enough descriptors"));
         }
-        Arrangement::Here if shards > 1 => eprintln!("crore: with {shards} shards"),
+        Arrangement::Here if shards > 1 => tell(&format!("with {shards} shards")),
         Arrangement::Here | Arrangement::Memory => {}
     }
     let remark = machine::remark(plan).filter(|_| arrangement != Arrangement::Memory);
     if let Some(remark) = remark {
-        eprintln!("crore: {remark}");
+        tell(&remark);
     }
 }
 
@@ -172,12 +173,12 @@ fn write(
     let broken = |what: String| Failure::ended(Problem::unplaced(what));
     let json = report::json(&target.url, engine, phases).map_err(|error| broken(error.to_string()));
     match &options.json {
-        Some(None) => println!("{}", json?),
+        Some(None) => print(&format!("{}\n", json?))?,
         Some(Some(path)) => {
             save("--json", path, format!("{}\n", json?).as_bytes())?;
-            print!("{}", report::table(engine, phases));
+            print(&report::table(engine, phases))?;
         }
-        None => print!("{}", report::table(engine, phases)),
+        None => print(&report::table(engine, phases))?,
     }
     if let Some(path) = &options.hdr {
         save("--hdr", path, &report::hdr(began, phases).map_err(broken)?)?;
@@ -186,6 +187,16 @@ fn write(
         save("--svg", path, report::svg(&target.url, phases).as_bytes())?;
     }
     Ok(())
+}
+
+/// Prints a report. Whoever closes the pipe early (`crore load ... | head`) has seen enough.
+fn print(text: &str) -> Result<(), Failure> {
+    match stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::system("standard output", &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn save(flag: &str, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
@@ -201,7 +212,7 @@ fn verdict(options: &Options, phases: &[Figures]) -> Verdict {
     for figures in phases {
         for condition in &options.fail_if {
             if let Some(value) = condition.holds(figures) {
-                eprintln!("crore: failed: {condition} ({value}, {})", figures.name);
+                tell(&format!("failed: {condition} ({value}, {})", figures.name));
                 verdict = Verdict::Failed;
             }
         }

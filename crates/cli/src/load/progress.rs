@@ -1,7 +1,7 @@
 //! What is told while it runs: a bar on a terminal, lines elsewhere, both on standard error. Invariant:
 //! what is told was counted.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use base::Grouped;
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use load::{Phase, Span, Times, Until};
 
 use super::crew::Look;
-use super::report::time;
+use super::report;
 
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -25,6 +25,9 @@ pub struct Progress {
     told: Instant,
     /// Latencies since it was told last.
     recent: Times,
+    /// How long a span is, how many of them there have been, and how many when it was told last.
+    span: Duration,
+    spans: (u32, u32),
     /// Answers in all.
     all: u64,
     errors: u64,
@@ -45,6 +48,8 @@ impl Progress {
             began: now,
             told: now,
             recent: Times::default(),
+            span: Duration::ZERO,
+            spans: (0, 0),
             all: 0,
             errors: 0,
         }
@@ -54,6 +59,8 @@ impl Progress {
     pub fn begin(&mut self, phase: &Phase, index: usize, of: usize) {
         self.until = phase.until;
         self.warmup = phase.warmup;
+        self.span = phase.span();
+        self.spans = (0, 0);
         self.began = Instant::now();
         self.told = self.began;
         self.recent.clear();
@@ -72,7 +79,8 @@ impl Progress {
 
     /// Something was counted.
     pub fn add(&mut self, span: &Span) {
-        if span.index.is_some() {
+        if let Some(index) = span.index {
+            self.spans.0 = self.spans.0.max(index + 1);
             self.recent.add_packed(&span.tally.latency);
             self.all += span.tally.answers;
             self.errors += span.tally.all_errors();
@@ -88,26 +96,31 @@ impl Progress {
             });
         }
         let every = if self.bar.is_some() { TEXT_EVERY } else { LINE_EVERY };
-        let since = self.told.elapsed();
-        if since < every {
+        let (seen, told) = self.spans;
+        let warming = self.began.elapsed() < self.warmup;
+        // What was counted comes span by span; a rate is over whole ones.
+        let nothing_new = seen == told && !warming && self.told.elapsed() < every + self.span;
+        if self.told.elapsed() < every || nothing_new {
             return;
         }
+        let time = self.span * (seen - told);
+        self.spans.1 = seen;
         self.told = Instant::now();
-        let warm = if self.began.elapsed() < self.warmup { "warming up, " } else { "" };
+        let warm = if warming { "warming up, " } else { "" };
         let recent = &self.recent;
         // Each answer has a latency.
-        let rate = recent.count() as f64 / since.as_secs_f64();
+        let rate = recent.count() as f64 / time.as_secs_f64().max(self.span.as_secs_f64());
         let text = format!(
             "{warm}{}/s, {} open, {} errors, p50 {}, p99 {}",
             Grouped(rate as u64),
             Grouped(look.open),
             Grouped(self.errors),
-            time(recent.at(0.5)),
-            time(recent.at(0.99)),
+            report::time(recent.at(0.5)),
+            report::time(recent.at(0.99)),
         );
         match &self.bar {
             Some(bar) => bar.set_message(text),
-            None => eprintln!("crore: {text}"),
+            None => tell(&text),
         }
         self.recent.clear();
     }
@@ -122,7 +135,12 @@ impl Progress {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("crore: {text}"),
+            None => tell(text),
         }
     }
+}
+
+/// Says something on standard error. Nobody may be listening any more, which stops nothing.
+pub fn tell(text: &str) {
+    let _ = writeln!(stderr(), "crore: {text}");
 }
