@@ -322,6 +322,7 @@ fn over_memory_it_needs_no_server() {
     // How many were opened in that time is the machine's affair.
     assert_eq!(report["errors"], serde_json::json!({}));
     assert!((1..=300).contains(&report["idle_connections"].as_u64().unwrap()), "{report}");
+    assert!(report["engine"].as_str().unwrap().contains("bytes a connection"), "{report}");
     assert!(report["requests"].as_u64().unwrap() > 0, "{report}");
     assert!(report["engine"].as_str().unwrap().contains("bytes a connection"), "{report}");
 }
