@@ -46,6 +46,35 @@ fn assert_done(mut world: World, delivered: u64) {
     assert_eq!(world.hosts[1].app.delivered, delivered);
 }
 
+/// A window of 64 KiB a round trip would let nine megabytes through in three seconds.
+#[test]
+fn a_long_path_is_bound_by_the_line_and_not_by_the_window() {
+    let mut prng = Prng::new(1);
+    let delay = Duration::from_millis(10);
+    // A gigabit a second, both ways 20 ms.
+    let line = Line { delay, nanos_per_byte: 8, queue: 4_000, weather: Weather::default() };
+    let hosts = [1, 2].map(|number| {
+        let mut config = config(number, &mut prng);
+        config.buffers = 4_096;
+        HostPlan { number, config, line, ahead: Duration::ZERO, ports: 1_000, slow: 0 }
+    });
+    // The answer is attached, as large bodies are.
+    let round = Round { salt: 5, up: 0, down: 100_000_000, sip: 0, pause: 0, last: false };
+    let plan = Plan { rounds: vec![round], rest: 1, closer: Closer::Client };
+    let at = Instant::from_millis(1_000);
+    let scenario = Scenario {
+        hosts: hosts.into_iter().collect(),
+        calls: vec![Call { at, client: 1, server: 1, ipv6: false, plan }],
+        calm_at: Instant::ZERO,
+        jumps: Vec::new(),
+        odd_peers: Vec::new(),
+        tight: false,
+    };
+    let mut world = World::new(1, scenario);
+    assert_eq!(world.run(Instant::from_millis(4_000), World::all_done), Ok(true));
+    assert_eq!(world.hosts[1].app.delivered, 100_000_000);
+}
+
 /// Peers that never acknowledge once held every buffer until they were given up, five minutes later,
 /// and an honest connection was reset meanwhile.
 #[test]

@@ -2,6 +2,7 @@
 //! connections. Invariant: a block is free, and holds nothing, or belongs to the one record that
 //! names it.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
@@ -11,13 +12,16 @@ use mem::{Frame, Pool};
 use tcp::{Sleeping, Waiting, Working};
 
 use crate::native::sleep_timer;
-use crate::receive_store::ReceiveStore;
+use crate::receive_store::{ReceiveStore, WidePages};
 use crate::send_queue::SendQueue;
 
 /// Least room that a handler is offered, bytes: most answers without a body fit.
 const ROOM_MIN: usize = 1024;
 /// When fewer than one block in this many is free, they are scarce.
 const SCARCE: u32 = 4;
+/// For so many buffers there is one window that can grow, of at most so many.
+const BUFFERS_A_WIDE: u32 = 128;
+const WIDE_MOST: u32 = 64;
 
 /// A connection at work.
 pub(crate) struct Block {
@@ -147,15 +151,32 @@ pub(crate) struct Blocks {
     blocks: Vec<Block>,
     free: Vec<u32>,
     capacity: u32,
+    /// Places for the buffers of windows that have grown.
+    wide: Vec<Box<WidePages>>,
     /// Whose turn it is when one after the other is looked at.
     turn: usize,
 }
 
 impl Blocks {
-    /// A pool of `capacity` blocks. Memory is used once they are.
-    pub(crate) fn new(capacity: u32) -> Self {
+    /// A pool of `capacity` blocks, which share so many buffers. Memory is used once they are.
+    pub(crate) fn new(capacity: u32, buffers: u32) -> Self {
         let size = capacity as usize;
-        Self { blocks: Vec::with_capacity(size), free: Vec::with_capacity(size), capacity, turn: 0 }
+        let wide = (buffers / BUFFERS_A_WIDE).clamp(1, WIDE_MOST);
+        Self {
+            blocks: Vec::with_capacity(size),
+            free: Vec::with_capacity(size),
+            capacity,
+            wide: (0..wide).map(|_| Box::new([const { None }; _])).collect(),
+            turn: 0,
+        }
+    }
+
+    /// Gives a block places for more than the usual window. False when there are none left.
+    pub(crate) fn widen(&mut self, index: u32) -> bool {
+        let can = self[index].received.is_usual();
+        let Some(pages) = self.wide.pop_if(|_| can) else { return false };
+        self[index].received.widen(pages);
+        true
     }
 
     /// Takes a block for the connection in a slot. Its TCP part is as the last user left it.
@@ -182,6 +203,8 @@ impl Blocks {
         let block = &mut self[index];
         block.sending.clear(buffers);
         block.received.clear(buffers);
+        let wide = block.received.narrow();
+        self.wide.extend(wide);
         self.free.push(index);
     }
 
@@ -226,7 +249,7 @@ impl Blocks {
 
     /// Bytes of memory in use: every block that was ever taken.
     pub(crate) const fn bytes_touched(&self) -> usize {
-        self.blocks.len() * size_of::<Block>()
+        self.blocks.len() * size_of::<Block>() + self.wide.capacity() * size_of::<WidePages>()
     }
 }
 

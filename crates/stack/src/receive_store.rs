@@ -2,31 +2,113 @@
 //! first one not consumed on, the first `ready` are in order; what lies behind them was written
 //! ahead of its turn, at its own place.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use mem::{Frame, Pool};
 
 /// Bytes of one buffer.
 pub(crate) const PAGE: usize = 4096;
+/// Buffers that a store has places for, and those of a wide one.
 const PAGES: usize = 16;
+const PAGES_WIDE: usize = 1024;
+
+/// A unit of the window scale that [`ReceiveStore::WINDOW_WIDE`] needs.
+const ROUNDING: u32 = 128;
+
+/// Places for the buffers of a window that has grown: 8 KiB, of which there are few.
+pub(crate) type WidePages = [Option<Frame>; PAGES_WIDE];
 
 /// A window's worth of bytes by their place in the stream, in buffers that are taken as they are
 /// needed.
 pub(crate) struct ReceiveStore {
-    pages: [Option<Frame>; PAGES],
-    /// Where in the first page the first byte not consumed is.
+    pages: Pages,
+    /// Which place has the first byte not consumed; the others follow in a ring.
+    first: usize,
+    /// Where in that buffer the byte is.
     start: usize,
     ready: usize,
     /// Bytes from the first one not consumed to the last one written.
     extent: usize,
 }
 
+enum Pages {
+    Usual([Option<Frame>; PAGES]),
+    Wide(Box<WidePages>),
+}
+
+impl Pages {
+    const fn count(&self) -> usize {
+        match self {
+            Self::Usual(_) => PAGES,
+            Self::Wide(_) => PAGES_WIDE,
+        }
+    }
+
+    fn all(&self) -> &[Option<Frame>] {
+        match self {
+            Self::Usual(pages) => pages,
+            Self::Wide(pages) => &pages[..],
+        }
+    }
+
+    /// A place by its number from the start of the ring; both counts are powers of two.
+    fn at(&mut self, number: usize) -> &mut Option<Frame> {
+        match self {
+            Self::Usual(pages) => &mut pages[number % PAGES],
+            Self::Wide(pages) => &mut pages[number % PAGES_WIDE],
+        }
+    }
+
+    fn get(&self, number: usize) -> Option<&Frame> {
+        self.all()[number % self.count()].as_ref()
+    }
+}
+
 impl ReceiveStore {
-    /// Bytes that always fit, wherever in a page they start: the largest window to be offered.
-    pub(crate) const WINDOW: u32 = ((PAGES - 1) * PAGE) as u32;
+    /// Bytes that always fit, wherever in a page they start and however a window scale rounds them up:
+    /// the window offered at first.
+    pub(crate) const WINDOW: u32 = ((PAGES - 1) * PAGE) as u32 - ROUNDING;
+    /// The same of a wide store: the largest window offered.
+    pub(crate) const WINDOW_WIDE: u32 = ((PAGES_WIDE - 1) * PAGE) as u32 - ROUNDING;
 
     pub(crate) const fn new() -> Self {
-        Self { pages: [const { None }; PAGES], start: 0, ready: 0, extent: 0 }
+        let pages = Pages::Usual([const { None }; PAGES]);
+        Self { pages, first: 0, start: 0, ready: 0, extent: 0 }
+    }
+
+    /// Whether there are places for the bytes up to the one `ahead` bytes after those in order.
+    pub(crate) const fn fits(&self, ahead: usize) -> bool {
+        self.start + self.ready + ahead <= self.pages.count() * PAGE
+    }
+
+    /// Whether it has the usual places and not yet more.
+    pub(crate) const fn is_usual(&self) -> bool {
+        matches!(self.pages, Pages::Usual(_))
+    }
+
+    /// Gets more places, once.
+    pub(crate) fn widen(&mut self, mut wide: Box<WidePages>) {
+        if let Pages::Usual(pages) = &mut self.pages {
+            for (number, place) in wide[..PAGES].iter_mut().enumerate() {
+                *place = pages[(self.first + number) % PAGES].take();
+            }
+            self.first = 0;
+            self.pages = Pages::Wide(wide);
+        }
+    }
+
+    /// Gives the places back that it got. Only while it is vacant.
+    pub(crate) fn narrow(&mut self) -> Option<Box<WidePages>> {
+        if self.is_usual() {
+            return None;
+        }
+        debug_assert!(self.extent == 0);
+        match core::mem::replace(self, Self::new()).pages {
+            Pages::Usual(_) => None,
+            Pages::Wide(wide) => Some(wide),
+        }
     }
 
     /// Buffers that a segment of so many bytes can need: it may begin and end in the middle of one.
@@ -51,7 +133,10 @@ impl ReceiveStore {
         let mut place = self.start + self.ready + ahead;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some(page) = self.pages.get_mut(place / PAGE) else { return false };
+            if place / PAGE >= self.pages.count() {
+                return false;
+            }
+            let page = self.pages.at(self.first + place / PAGE);
             if page.is_none() {
                 *page = buffers.take();
             }
@@ -74,13 +159,13 @@ impl ReceiveStore {
         debug_assert!(self.ready <= self.extent);
     }
 
-    /// Copies all bytes in order behind one another.
+    /// Copies the first bytes in order behind one another, at most [`ReceiveStore::WINDOW`].
     pub(crate) fn gather(&self, into: &mut Vec<u8>, buffers: &Pool) {
-        let (mut place, end) = (self.start, self.start + self.ready);
+        let (mut place, end) = (self.start, self.start + self.ready.min(Self::WINDOW as usize));
         while place < end {
             let within = place % PAGE;
             let count = (end - place).min(PAGE - within);
-            let Some(frame) = &self.pages[place / PAGE] else { return };
+            let Some(frame) = self.pages.get(self.first + place / PAGE) else { return };
             into.extend_from_slice(&buffers.data(frame)[within..within + count]);
             place += count;
         }
@@ -96,10 +181,10 @@ impl ReceiveStore {
             return self.clear(buffers);
         }
         while self.start >= PAGE {
-            if let Some(frame) = self.pages[0].take() {
+            if let Some(frame) = self.pages.at(self.first).take() {
                 buffers.give(frame);
             }
-            self.pages.rotate_left(1);
+            self.first = (self.first + 1) % self.pages.count();
             self.start -= PAGE;
         }
     }
@@ -111,13 +196,18 @@ impl ReceiveStore {
 
     /// Lets go of bytes ahead of their turn.
     pub(crate) fn forget_ahead(&mut self, buffers: &mut Pool) {
-        self.extent = self.ready;
-        if self.extent == 0 {
+        if self.ready == 0 {
             return self.clear(buffers);
         }
         let used = (self.start + self.extent).div_ceil(PAGE);
-        for page in &mut self.pages[used..] {
-            if let Some(frame) = page.take() {
+        let kept = (self.start + self.ready).div_ceil(PAGE);
+        self.give_pages(kept..used, buffers);
+        self.extent = self.ready;
+    }
+
+    fn give_pages(&mut self, numbers: Range<usize>, buffers: &mut Pool) {
+        for number in numbers {
+            if let Some(frame) = self.pages.at(self.first + number).take() {
                 buffers.give(frame);
             }
         }
@@ -126,16 +216,14 @@ impl ReceiveStore {
     /// Buffers in it.
     pub(crate) fn buffers_held(&self) -> u32 {
         // At most as many as there are pages in a window.
-        self.pages.iter().flatten().count() as u32
+        self.pages.all().iter().flatten().count() as u32
     }
 
     /// Lets go of everything.
     pub(crate) fn clear(&mut self, buffers: &mut Pool) {
-        for page in &mut self.pages {
-            if let Some(frame) = page.take() {
-                buffers.give(frame);
-            }
-        }
+        // What was consumed to the end has its last buffer still.
+        let used = (self.start + self.extent).div_ceil(PAGE).max(1);
+        self.give_pages(0..used.min(self.pages.count()), buffers);
         (self.start, self.ready, self.extent) = (0, 0, 0);
     }
 }
@@ -147,7 +235,9 @@ mod tests {
     use base::Prng;
     use mem::Pool;
 
-    use super::{PAGE, ReceiveStore};
+    use alloc::boxed::Box;
+
+    use super::{PAGE, PAGES_WIDE, ReceiveStore};
 
     /// Writes a stream in pieces, some ahead of their turn, consumes it in others, and compares.
     #[test]
@@ -198,6 +288,43 @@ mod tests {
         store.gather(&mut bytes, &buffers);
         assert_eq!(bytes, [1; 11]);
         store.clear(&mut buffers);
+    }
+
+    /// As the first, with a window of four megabytes in places that come and go.
+    #[test]
+    fn a_wide_store_keeps_what_the_usual_one_had() {
+        let mut buffers = Pool::new(1_024, PAGE).unwrap();
+        let byte = |number: usize| (number % 251) as u8;
+        let stream: Vec<u8> = (0..5_000_000).map(byte).collect();
+        let mut store = ReceiveStore::new();
+        // The ring has turned, and something is ahead.
+        for _ in 0..5 {
+            assert!(store.write(0, &stream[..10_000], &mut buffers));
+            store.advance(10_000);
+            store.consume(9_999, &mut buffers);
+            store.consume(1, &mut buffers);
+        }
+        assert!(store.write(0, &stream[..40_000], &mut buffers));
+        store.advance(40_000);
+        store.consume(30_000, &mut buffers);
+        assert!(store.write(20_000, &stream[60_000..70_000], &mut buffers));
+        assert!(!store.fits(100_000) && store.is_usual());
+        store.widen(Box::new([const { None }; PAGES_WIDE]));
+        assert!(store.fits(ReceiveStore::WINDOW_WIDE as usize - 10_000) && !store.is_usual());
+        let last = 30_000 + ReceiveStore::WINDOW_WIDE as usize;
+        assert!(store.write(30_000, &stream[70_000..last], &mut buffers));
+        assert!(store.write(0, &stream[40_000..60_000], &mut buffers));
+        store.advance(last - 40_000);
+        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        while !store.is_vacant() {
+            scratch.clear();
+            store.gather(&mut scratch, &buffers);
+            assert!(scratch.len() <= ReceiveStore::WINDOW as usize);
+            out.extend_from_slice(&scratch);
+            store.consume(scratch.len(), &mut buffers);
+        }
+        assert!(out == stream[30_000..last] && buffers.taken() == 0);
+        assert!(store.narrow().is_some() && store.is_usual() && store.narrow().is_none());
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::segment::{Events, Received, Reset};
 use crate::working::State;
 use crate::{Turn, Working};
 
+/// Taken for the round trip of a connection that has only received, microseconds.
+const ROUND_TRIP_UNKNOWN_US: u32 = 100_000;
+
 impl Working {
     /// No more will be written. What was written is sent, then a FIN. Text that arrives is still
     /// taken, for the caller to use or to pass over ([`Working::consumed`] either way).
@@ -86,6 +89,22 @@ impl Working {
     /// window.
     pub fn consumed(&mut self, turn: &Turn<'_>, length: u32) {
         self.receive.consume(length, turn.config);
+    }
+
+    /// RCV.WND, bytes: what would be taken now.
+    #[must_use]
+    #[inline]
+    pub const fn receive_window(&self) -> u32 {
+        self.receive.window()
+    }
+
+    /// Lets the window follow what the application takes: for a caller who has just said that some was
+    /// [consumed](Working::consumed), and has `room` bytes for what this connection may yet have to
+    /// keep. Never less than [`Config::receive_window`](crate::Config::receive_window).
+    #[inline]
+    pub fn follow_reader(&mut self, turn: &Turn<'_>, room: u32) {
+        let round_trip = self.rtt.smoothed().unwrap_or(ROUND_TRIP_UNKNOWN_US);
+        self.receive.follow_reader(turn, room, round_trip);
     }
 
     /// An acknowledgment that is being held back is to go out with the next [`Working::transmit`]:

@@ -41,10 +41,11 @@ impl Default for KeepAlive {
 /// The settings of a connection. Every duration has a resolution of one microsecond.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes a peer may have under way to a connection: the largest window offered.
+    /// Bytes a peer may have under way to a connection at first: the window offered.
     pub receive_window: u32,
-    /// What [`Config::receive_window`] may become while the connection lasts, if that is more: the
-    /// window scale, which cannot change, is offered for it.
+    /// What the window may become while the connection lasts, if that is more, by
+    /// [`Working::follow_reader`](crate::Working::follow_reader) or because the caller makes
+    /// [`Config::receive_window`] larger: the window scale, which cannot change, is offered for it.
     pub receive_window_max: u32,
     /// Segments with text that are acknowledged at once at the start of a connection and after a
     /// pause of the peer's, when it is in slow start and every acknowledgment lets it send more.

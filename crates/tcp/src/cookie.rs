@@ -147,6 +147,7 @@ fn connection(config: &Config, now: Instant, header: &Repr, index: u32) -> Sleep
         ecn: agreed.ecn && config.ecn,
         opened: false,
         cautious: false,
+        wide: false,
         mss: MSS_TABLE[index as usize],
         srtt: 0,
     };

@@ -48,6 +48,7 @@ impl Sleeping {
             && config.receive_window > 0
             && is_newest(settled.timestamps.then_some(self.recent_timestamp), header)
             && !settled.cautious
+            && !settled.wide
             && !(settled.ecn && arrival.ecn == Ecn::Congested)
     }
 
@@ -65,7 +66,7 @@ impl Sleeping {
         };
         let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
         let mut receive = ReceiveSide::new(mss);
-        receive.wake(self.receive_next, turn.config, settled.send_shift.is_some());
+        receive.wake(self.receive_next, turn.config, settled.send_shift.is_some(), false);
         receive.nxt += 1;
         receive.edge = receive.edge.max(receive.nxt);
         let header = Plain {

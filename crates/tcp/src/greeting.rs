@@ -122,6 +122,7 @@ impl Greeting {
             ecn: config.ecn && self.offers.ecn,
             opened: false,
             cautious: false,
+            wide: false,
             mss: theirs.max(MSS_MIN).min(mss),
             srtt: 0,
         }

@@ -57,6 +57,8 @@ impl Sleeping {
             && (1..=offered(config, scaled).min(0xffff)).contains(&arrival.length)
             // One segment of congestion window, or marks to be echoed: not as usual.
             && !settled.cautious
+            // More is offered than a reply would say.
+            && !settled.wide
             && !(settled.ecn && arrival.ecn == Ecn::Congested)
     }
 
@@ -96,7 +98,7 @@ impl Sleeping {
         let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
         // The answer acknowledges the question, all of which the application took.
         let mut receive = ReceiveSide::new(mss);
-        receive.wake(self.receive_next, turn.config, settled.send_shift.is_some());
+        receive.wake(self.receive_next, turn.config, settled.send_shift.is_some(), false);
         receive.advance(question.length);
         receive.consume(question.length, turn.config);
         let header = Plain {

@@ -14,8 +14,8 @@
 //!   (RFC 8985 section 5.2).
 //! - SND.WL1 and SND.WL2: any acceptable segment is at or after RCV.NXT and acknowledges SND.UNA or
 //!   more, so these two serve (RFC 9293 section 3.10.7.4).
-//! - the right edge of the receive window: at RCV.NXT plus the configured window at most, and that
-//!   is what it wakes with, so it never shrinks.
+//! - the right edge of the receive window. It wakes with the configured window or, when more than that
+//!   had been offered, which one bit remembers, with the most that can have been: so it never shrinks.
 //! - ECN echo and CWR not yet sent: what was marked has been answered at least once, and a sender
 //!   that rests restarts with a small window anyway.
 //! - the peer's MSS modulo 4, and above 16,380.
@@ -59,18 +59,29 @@ pub enum Waiting {
     Wake,
 }
 
-/// An [`Instant`] in 32 bits: units of 2^26 ns, about 67 ms, which last nine years.
+/// An [`Instant`] in 31 bits: units of 2^26 ns, about 67 ms, which last four years and a half. The
+/// 32nd is for whoever keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp(u32);
 
 impl Stamp {
     pub(crate) const fn of(now: Instant) -> Self {
-        Self((now.as_nanos() >> 26) as u32)
+        Self((now.as_nanos() >> 26) as u32 & Self::TIME)
+    }
+
+    const TIME: u32 = u32::MAX >> 1;
+
+    const fn flagged(self, flag: bool) -> Self {
+        Self(self.0 | (flag as u32) << 31)
+    }
+
+    const fn flag(self) -> bool {
+        self.0 >> 31 != 0
     }
 
     /// Milliseconds since, rounded down to the unit.
     pub(crate) const fn age_ms(self, now: Instant) -> u64 {
-        let units = Self::of(now).0.wrapping_sub(self.0);
+        let units = Self::of(now).0.wrapping_sub(self.0) & Self::TIME;
         ((units as u64) << 26) / 1_000_000
     }
 }
@@ -87,6 +98,8 @@ pub(crate) struct Settled {
     pub(crate) opened: bool,
     /// Whether cwnd was below the initial window.
     pub(crate) cautious: bool,
+    /// Whether more than the configured window had been offered. Kept with the time, not packed.
+    pub(crate) wide: bool,
     /// Largest segment to send, options included.
     pub(crate) mss: u16,
     /// Smoothed round-trip time in microseconds; 0 when unknown.
@@ -125,6 +138,7 @@ impl Settled {
             ecn: flag(2),
             opened: flag(3),
             cautious: flag(4),
+            wide: false,
             mss: (bits >> 9 & 0xfff) as u16 * 4,
             srtt: match bits >> 21 {
                 0 => 0,
@@ -155,7 +169,7 @@ impl Sleeping {
             send_next,
             receive_next,
             recent_timestamp,
-            stamp: Stamp::of(now),
+            stamp: Stamp::of(now).flagged(settled.wide),
             send_window,
             timer: 0,
             bits: settled.pack(),
@@ -165,7 +179,7 @@ impl Sleeping {
 
     #[inline]
     pub(crate) fn settled(&self) -> Settled {
-        Settled::unpack(self.bits)
+        Settled { wide: self.stamp.flag(), ..Settled::unpack(self.bits) }
     }
 
     /// The smoothed round-trip time in microseconds as it was, rounded up to 256 times a power of
@@ -220,7 +234,7 @@ mod tests {
                                       mss: u16, srtt in 0u32..3_000_000) {
             let [timestamps, sack, ecn, opened, cautious] = flags;
             let before =
-                Settled { send_shift, timestamps, sack, ecn, opened, cautious, mss, srtt };
+                Settled { send_shift, timestamps, sack, ecn, opened, cautious, wide: false, mss, srtt };
             let after = Settled::unpack(before.pack());
             prop_assert!(after.mss <= mss && (mss > 16_380 || mss - after.mss < 4));
             prop_assert!(after.srtt >= srtt.min(1 << 20) && after.srtt / 4 <= srtt.max(64));

@@ -1,5 +1,6 @@
 //! The receive side: RCV.NXT, the window offered and when to acknowledge, RFC 9293 sections 3.8.6.2.2
-//! and 3.8.6.3. Invariant: the right edge of the window offered never moves left.
+//! and 3.8.6.3. Invariant: the right edge of the window that is meant never moves left; that of the
+//! window told may, by less than a unit of the window scale, and what was told stays acceptable.
 
 use core::time::Duration;
 
@@ -7,16 +8,26 @@ use base::{Instant, Seq};
 
 use crate::Turn;
 use crate::config::Config;
+use crate::micros::Micros;
 
 /// The receiver's variables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReceiveSide {
     /// RCV.NXT.
     pub(crate) nxt: Seq,
-    /// The right edge of the window offered: RCV.NXT + RCV.WND.
+    /// The right edge of the window offered, RCV.NXT + RCV.WND: the furthest that any acknowledgment
+    /// has told, which stays acceptable (RFC 7323 section 2.4).
     pub(crate) edge: Seq,
+    /// The right edge that is meant. What is told is rounded up to a unit of the window scale from here,
+    /// not from what was told before, or it would creep ahead with every acknowledgment.
+    right: Seq,
     /// Bytes in order that the application has not taken.
     pub(crate) buffered: u32,
+    /// What [`Config::receive_window`] has grown to; 0 while it has not.
+    grown: u32,
+    /// What the application had taken when growth was considered last, and when that was. Half an
+    /// hour looks like a moment, so after a pause the window may double once for nothing.
+    measured: (Seq, Micros),
     /// Shift of the windows sent.
     pub(crate) shift: u8,
     /// Largest segment this side can receive.
@@ -48,7 +59,10 @@ impl ReceiveSide {
         Self {
             nxt: Seq(0),
             edge: Seq(0),
+            right: Seq(0),
             buffered: 0,
+            grown: 0,
+            measured: (Seq(0), Micros::ZERO),
             shift: 0,
             mss,
             urgent: None,
@@ -67,17 +81,66 @@ impl ReceiveSide {
     /// The first number of the peer's is known.
     pub(crate) fn start(&mut self, next: Seq, config: &Config) {
         self.nxt = next;
+        self.measured.0 = next;
         self.last_ack = next;
         self.quick_acks = config.quick_acks;
         // A SYN's window is never scaled (RFC 7323 section 2.2).
-        self.edge = next + config.receive_window.min(0xffff);
+        self.right = next + config.receive_window.min(0xffff);
+        self.edge = self.right;
     }
 
-    pub(crate) fn wake(&mut self, next: Seq, config: &Config, scaled: bool) {
+    /// `wide`: more than the usual window had been offered when it fell asleep.
+    pub(crate) fn wake(&mut self, next: Seq, config: &Config, scaled: bool, wide: bool) {
         self.nxt = next;
+        self.measured.0 = next;
         self.last_ack = next;
         self.shift = if scaled { config.window_scale() } else { 0 };
-        self.edge = next + config.receive_window.min(0xffff << self.shift);
+        let most = if wide { config.receive_window_max } else { config.receive_window };
+        self.right = next + most.min(0xffff << self.shift);
+        // It may have been told as rounded up.
+        self.edge = self.right + ((1 << self.shift) - 1);
+    }
+
+    /// Whether more is offered than [`ReceiveSide::wake`] would offer.
+    pub(crate) fn is_wide(&self, config: &Config) -> bool {
+        self.right.distance(self.nxt) > config.receive_window.min(0xffff << self.shift) as i32
+    }
+
+    /// Whether the peer has sent more than one large segment since this end woke, the last of them
+    /// less than `pause` ago: the window may have to grow, which is measured only while awake.
+    pub(crate) fn is_in_use(&self, now: Instant, pause: Duration) -> bool {
+        let taken = self.nxt.distance(self.measured.0).unsigned_abs();
+        let several = self.measured.1 != Micros::ZERO || taken >= 2 * self.largest;
+        let large = 2 * self.largest > u32::from(self.mss);
+        several && large && self.heard.is_some_and(|heard| now - heard <= pause)
+    }
+
+    /// The application has taken something. When it took half a window within a round trip, the
+    /// window may be what holds the peer back: it doubles, up to what the settings allow and the
+    /// caller has `room` for. Where there is less room than that, it shrinks to what there is.
+    #[inline]
+    pub(crate) fn follow_reader(&mut self, turn: &Turn<'_>, room: u32, round_trip: u32) {
+        let taken = self.nxt - self.buffered;
+        if taken.distance(self.measured.0).unsigned_abs() >= self.most(turn.config) / 2 {
+            self.measure(turn, taken, (room, round_trip));
+        }
+    }
+
+    #[cold]
+    fn measure(&mut self, turn: &Turn<'_>, taken: Seq, (room, round_trip): (u32, u32)) {
+        let config = turn.config;
+        let now = Micros::of(turn.now);
+        let before = core::mem::replace(&mut self.measured, (taken, now)).1;
+        let fast = now.since(before) <= round_trip;
+        let most = self.most(config);
+        let wanted = if fast { most.saturating_mul(2) } else { most };
+        let grown = wanted.min(config.receive_window_max).min(room);
+        self.grown = if grown > config.receive_window { grown } else { 0 };
+    }
+
+    /// The largest window that is offered now.
+    fn most(&self, config: &Config) -> u32 {
+        config.receive_window.max(self.grown).min(0xffff << self.shift)
     }
 
     /// RCV.WND.
@@ -142,7 +205,7 @@ impl ReceiveSide {
 
     /// Whether the right edge may move by enough to be worth telling.
     fn opens(&self, config: &Config) -> bool {
-        let opens = self.target(config).distance(self.edge);
+        let opens = self.target(config).distance(self.right);
         //= specs/rfc9293.txt#section-3.8.6.2.2
         //# The suggested SWS avoidance algorithm for the receiver is to keep
         //# RCV.NXT+RCV.WND fixed until the reduction satisfies:
@@ -154,8 +217,7 @@ impl ReceiveSide {
 
     /// Where the right edge would be with all room there is.
     fn target(&self, config: &Config) -> Seq {
-        let most = config.receive_window.min(0xffff << self.shift);
-        self.nxt + most.saturating_sub(self.buffered)
+        self.nxt + self.most(config).saturating_sub(self.buffered)
     }
 
     /// An acknowledgment goes out: settles what was owed, and gives the window field for it.
@@ -168,15 +230,16 @@ impl ReceiveSide {
         // become a silly one.
         let wide = self.window() >= config.receive_window / 2;
         if wide || self.opens(config) {
-            self.edge = self.edge.max(self.target(config));
+            self.right = self.right.max(self.target(config));
         }
-        // Rounded down the edge would move left, so what is left of a unit counts as one.
+        // Rounded down the edge would move left of what is meant, so a part of a unit counts as one.
         let unit = 1u32 << self.shift;
         //= specs/rfc9293.txt#section-3.8.6
         //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the
         //# left (SHLD-14).
-        let field = self.window().div_ceil(unit).min(0xffff);
-        self.edge = self.nxt + (field << self.shift);
+        let window = self.right.distance(self.nxt).max(0) as u32;
+        let field = window.div_ceil(unit).min(0xffff);
+        self.edge = self.edge.max(self.nxt + (field << self.shift));
         field as u16
     }
 }

@@ -102,7 +102,7 @@ pub struct Working {
     pub(crate) held: Ranges,
 }
 
-const _: () = assert!(size_of::<Working>() <= 1100);
+const _: () = assert!(size_of::<Working>() <= 1112);
 
 /// TS.Recent and when it was set, RFC 7323 sections 4.3 and 5.5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,7 +184,8 @@ impl Working {
             self.timestamps = Some(RecentTimestamp { value: sleeping.recent_timestamp, set });
         }
         self.send.wake(sleeping, settled.send_shift.unwrap_or(0), settled.mss.min(mss));
-        self.receive.wake(sleeping.receive_next, turn.config, self.scaled);
+        let (next, wide) = (sleeping.receive_next, settled.wide);
+        self.receive.wake(next, turn.config, self.scaled, wide);
         self.rtt = Rtt::remembered(settled.srtt);
         let segment = u32::from(self.send.mss);
         self.congestion = Congestion::new(turn.config.congestion, segment, settled.cautious);
@@ -206,17 +207,19 @@ impl Working {
     }
 
     /// Whether it is quiet and nothing worth keeping is lost by sleeping now: a congestion window
-    /// above the initial one is kept for one retransmission timeout (RFC 5681 section 4.1).
+    /// above the initial one is kept for one retransmission timeout (RFC 5681 section 4.1), and so is
+    /// what was learnt of a peer that sends much.
     #[must_use]
     pub fn may_sleep(&self, config: &Config, now: Instant) -> bool {
         self.is_quiet()
             && (!self.congestion.is_above_initial()
                 || now >= after_us(self.send.last_sent, self.rtt.timeout_us(config)))
+            && !self.receive.is_in_use(now, self.rtt.timeout(config))
     }
 
     /// What to remember of a quiet connection. The block can be given back then.
     #[must_use]
-    pub fn sleep(&self, now: Instant, waiting: Waiting) -> Sleeping {
+    pub fn sleep(&self, config: &Config, now: Instant, waiting: Waiting) -> Sleeping {
         debug_assert!(self.is_quiet());
         let settled = Settled {
             send_shift: self.scaled.then_some(self.send.shift),
@@ -225,6 +228,7 @@ impl Working {
             ecn: self.ecn.on,
             opened: self.opened,
             cautious: self.congestion.is_below_initial(),
+            wide: self.receive.is_wide(config),
             mss: self.send.mss,
             srtt: self.rtt.smoothed().unwrap_or(0),
         };

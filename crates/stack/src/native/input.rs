@@ -135,7 +135,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &Segment<'_>,
     ) {
         let payload = segment.payload;
-        if !payload.is_empty() && !self.has_room(block, segment.header.sequence) {
+        if !payload.is_empty() && !self.has_room(block, segment.header.sequence, payload.len()) {
             // As if the payload had been lost, before anything about it is acknowledged. What the
             // segment acknowledges still counts: that is what gives buffers back.
             self.drops.count(Reason::NoBuffer);
@@ -177,12 +177,19 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.after_segment(app, block, &received, payload);
     }
 
-    /// Whether there are buffers for payload that starts at `first`. What is next in order is worth
+    /// Whether there are buffers, and places for them, for payload that starts at `first`. What is next in order is worth
     /// more than what is ahead of its turn, which is forgotten for it: of this connection, then of
     /// some others. Else what is ahead could hold all buffers, and wait for ever for what lies
     /// before it.
-    fn has_room(&mut self, block: u32, first: Seq) -> bool {
-        let next = self.blocks[block].tcp.receive_next();
+    fn has_room(&mut self, block: u32, first: Seq, length: usize) -> bool {
+        let held = &self.blocks[block];
+        let next = held.tcp.receive_next();
+        // What is beyond the window will not be taken.
+        let end = usize::try_from(first.distance(next)).unwrap_or(0) + length;
+        let end = end.min(held.tcp.receive_window() as usize);
+        if !held.received.fits(end) && !self.blocks.widen(block) {
+            return false;
+        }
         if self.buffers.available() >= self.settings.buffers_for_payload {
             return true;
         }

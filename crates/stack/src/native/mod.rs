@@ -47,6 +47,8 @@ const BATCHES_A_TURN: u32 = 4;
 /// Bytes of a buffer: those that are used, and a cache line more. Were it a power of two, the starts of
 /// all buffers, which is all that most answers need, would share the same few places of a cache.
 const BUFFER_BYTES: usize = PAGE + 64;
+/// No window grows beyond this share of the buffers, and of those that are free.
+const WINDOWS: u32 = 4;
 /// Challenge ACKs a second and shard: the order of magnitude RFC 5961 section 7 suggests.
 const CHALLENGES_PER_SECOND: u32 = 100;
 
@@ -147,7 +149,13 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         let mut arena = Arena::new(reserved, Touch::Later)?;
         let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
         let settings = Settings {
-            tcp: tcp::Config { receive_window: window, ..config.tcp.clone() },
+            tcp: tcp::Config {
+                receive_window: window,
+                receive_window_max: (config.buffers / WINDOWS)
+                    .saturating_mul(PAGE as u32)
+                    .clamp(window, ReceiveStore::WINDOW_WIDE),
+                ..config.tcp.clone()
+            },
             connections: limits.connections,
             held_bytes: (limits.held_bytes as usize).min(window as usize),
             evict_idle: limits.evict_idle,
@@ -171,7 +179,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
                 limits.connections_per_client,
                 config.secrets.flows,
             )?,
-            blocks: Blocks::new(config.working),
+            blocks: Blocks::new(config.working, config.buffers),
             replies: Replies::new(config.working),
             buffers: Pool::new_in(&mut arena, config.buffers, BUFFER_BYTES)?,
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
@@ -334,6 +342,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     const fn set_time(&mut self, now: Instant) {
         self.now = now;
         self.link.set_time(now);
+    }
+
+    /// Bytes that one connection may yet have to keep, as far as the buffers go.
+    fn room(&self) -> u32 {
+        (self.buffers.available() / WINDOWS).saturating_mul(PAGE as u32)
     }
 
     fn bytes_touched(&self) -> usize {

@@ -73,7 +73,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             Next::Wait => Waiting::Wake,
             _ => Waiting::Input,
         };
-        let mut sleeping = working.tcp.sleep(self.now, waiting);
+        let mut sleeping = working.tcp.sleep(&self.settings.tcp, self.now, waiting);
         sleeping.timer = sleep_timer::encode(self.now, working.timer);
         if let Some(record) = self.flows.get_mut(working.slot) {
             record.body = Body::Sleeping(sleeping);

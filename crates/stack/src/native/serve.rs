@@ -175,7 +175,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     ) -> Fate {
         let consumed = step.consumed().min(new.len());
         if consumed > 0 {
-            self.blocks[block].tcp.consumed(&tcp_turn!(self), consumed as u32);
+            self.taken(block, consumed);
         }
         if self.keep(app, block, &new[consumed..]) == Fate::Over {
             return Fate::Over;
@@ -194,9 +194,18 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let working = &mut self.blocks[block];
         if consumed > 0 {
             working.received.consume(consumed, &mut self.buffers);
-            working.tcp.consumed(&tcp_turn!(self), consumed as u32);
+            self.taken(block, consumed);
         }
         self.apply(app, block, Event::Data, step)
+    }
+
+    /// The handler has taken bytes in.
+    fn taken(&mut self, block: u32, count: usize) {
+        let room = self.room();
+        let (turn, tcp) = (tcp_turn!(self), &mut self.blocks[block].tcp);
+        // A window at most.
+        tcp.consumed(&turn, count as u32);
+        tcp.follow_reader(&turn, room);
     }
 
     /// Calls the handler and takes what it put out.
@@ -213,13 +222,15 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let role_opened = working.tcp.opened();
         match event {
             Event::Open => working.facts.opened = true,
-            Event::Data => working.facts.fresh = false,
+            // More may be kept than is offered at a time.
+            Event::Data => working.facts.fresh = working.received.ready() > rx.len(),
             _ => {}
         }
         let writable = working.is_writable(ahead) && has_buffer;
         let mut frame = writable.then(|| working.open_buffer(&mut self.buffers)).flatten();
         let used = frame.as_ref().map_or(0..0, mem::Frame::range);
-        let input_ended = working.facts.input_ended;
+        let unseen = event == Event::Data && working.facts.fresh;
+        let input_ended = working.facts.input_ended && !unseen;
         // What is in the send queue while it has room counts as taken, as in a kernel's.
         let unsent = if writable { 0 } else { working.unsent() };
         let origin = app::Origin { peer: peer(&ends), role: self.role(&ends, role_opened) };
@@ -288,9 +299,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 working.waiting = next;
                 if event != Event::Data {
                     working.facts.fresh |= ready > 0 || working.facts.input_ended;
-                } else if working.facts.input_ended {
+                } else if working.facts.input_ended && !working.facts.fresh {
                     self.begin_close(block);
-                } else if ready >= self.settings.held_bytes {
+                } else if ready >= self.settings.held_bytes
+                    && (step.consumed() == 0 || !working.facts.fresh)
+                {
                     self.abort(app, block, End::Overflow);
                     return Fate::Over;
                 }

@@ -37,6 +37,7 @@ pub(crate) fn case(prng: &mut Prng) -> Case {
         sack: flag(prng),
         ecn: flag(prng),
         opened: flag(prng),
+        wide: false,
         cautious: prng.below(8) == 0,
         mss: [536, 1_000, MSS][prng.below(3) as usize],
         srtt: [0, 200, 60_000, 2_000_000][prng.below(4) as usize],
@@ -136,7 +137,7 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
         let received = working.receive(&mut turn, &arrival);
         assert_eq!((received.acknowledged, received.dropped), (u32::from(answer), None));
         assert!(!working.has_output() && working.may_sleep(&config, now));
-        let expected = working.sleep(now, Waiting::Input);
+        let expected = working.sleep(&config, now, Waiting::Input);
         assert_eq!(slept(&sleeping), slept(&expected));
         trial.acknowledged += 1;
     }

@@ -25,4 +25,5 @@ mod states;
 mod time_wait;
 mod timestamps;
 mod urgent;
+mod window;
 mod zero_window;

@@ -32,6 +32,8 @@ pub struct Script {
     /// Bytes it has been given, and bytes kept for it.
     pub delivered: u64,
     pub can_hold: bool,
+    /// Bytes that there is room for in all; 0: the window is not to follow the reader.
+    pub room: u32,
     last_timestamp: Option<u32>,
     timestamps: bool,
 }
@@ -57,6 +59,7 @@ impl Script {
             reads: true,
             delivered: 0,
             can_hold: true,
+            room: 0,
             last_timestamp: None,
             timestamps: false,
         }
@@ -197,6 +200,9 @@ impl Script {
             self.delivered += u64::from(length + held);
             if self.reads {
                 self.working.consumed(&turn, length + held);
+                if self.room > 0 {
+                    self.working.follow_reader(&turn, self.room);
+                }
             }
         }
         self.add_events(self.last.events);
@@ -273,7 +279,7 @@ impl Script {
     /// Sleeps for a while and wakes.
     pub fn nap(&mut self, span: Duration) {
         assert!(self.working.is_quiet(), "{:?}", self.working);
-        let sleeping = self.working.sleep(self.now, Waiting::Input);
+        let sleeping = self.working.sleep(&self.config, self.now, Waiting::Input);
         self.now += span;
         let turn = Turn { config: &self.config, now: self.now, challenges: &mut self.challenges };
         self.working = Working::new();
@@ -360,6 +366,12 @@ impl Script {
     #[track_caller]
     pub fn expect_dropped(&mut self, why: Dropped) {
         assert_eq!(self.last.dropped, Some(why));
+    }
+
+    /// The segment injected last was kept for later, so many bytes of it.
+    #[track_caller]
+    pub fn expect_held(&mut self, bytes: u32) {
+        assert_eq!(self.last.payload, Payload::OutOfOrder { skip: 0, length: bytes });
     }
 
     #[track_caller]

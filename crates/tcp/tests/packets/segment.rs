@@ -193,6 +193,12 @@ fn matches<T: PartialEq>(wanted: &Option<T>, got: &Option<T>) -> bool {
 pub struct Sent(Segment);
 
 impl Sent {
+    /// The last number offered, of the peer's, with windows in units of 2^`shift`.
+    pub fn edge(&self, shift: u8) -> u32 {
+        let window = u32::from(self.0.window.unwrap_or(0)) << shift;
+        self.0.acknowledgment.unwrap_or(0) + window
+    }
+
     /// The number of its first byte, and the one after its last.
     pub fn span(&self) -> (u32, u32) {
         (self.0.sequence, self.0.sequence + self.0.length)

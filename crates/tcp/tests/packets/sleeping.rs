@@ -154,7 +154,7 @@ fn a_slow_path_is_remembered_so_that_nothing_is_sent_again_too_soon() {
 fn who_opened_a_connection_is_remembered() {
     for (script, opened) in [(Script::opened(), true), (Script::established(), false)] {
         let mut script = script;
-        let sleeping = script.working.sleep(script.now, tcp::Waiting::Input);
+        let sleeping = script.working.sleep(&script.config, script.now, tcp::Waiting::Input);
         assert_eq!((sleeping.opened(), script.working.opened()), (opened, opened));
         script.nap(ms(10));
         assert_eq!(script.working.opened(), opened);
