@@ -7,6 +7,7 @@
 
 mod browser;
 mod curl;
+mod demo;
 mod descriptors;
 mod differential;
 mod documents;

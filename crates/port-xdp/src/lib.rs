@@ -6,6 +6,7 @@
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
 //! | `guard`, `outgoing` | keep our ports from the machine's other programs, and find such as nobody has |
+//! | `lab` | two hosts on one wire, to try all this on |
 //! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |
 //!
 //! Invariant: only TCP segments for addresses and ports that were asked for, and ICMP errors about
@@ -18,6 +19,7 @@ mod checksum;
 mod error;
 mod guard;
 mod interface;
+pub mod lab;
 mod netlink;
 mod outgoing;
 mod port;

@@ -104,6 +104,12 @@ impl XdpPort {
         self.sockets.iter().all(|socket| socket.zero_copy)
     }
 
+    /// Bytes of memory for packets, over all queues.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.sockets.iter().map(Socket::bytes).sum()
+    }
+
     fn has_arrivals(&mut self) -> bool {
         self.mail.as_mut().is_some_and(|mail| !mail.is_empty())
             || self.sockets.iter_mut().any(Socket::has_arrivals)

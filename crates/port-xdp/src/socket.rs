@@ -192,6 +192,11 @@ impl Socket {
         self.umem.has_metadata
     }
 
+    /// Bytes of packet buffers.
+    pub fn bytes(&self) -> usize {
+        self.umem.chunk() * (RECEIVE + TRANSMIT) as usize
+    }
+
     /// Whether frames wait for us.
     pub fn has_arrivals(&mut self) -> bool {
         self.receive.peek().is_some()

@@ -32,8 +32,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "app", "base", "chart", "crore", "doctor", "http", "load", "probe", "shard", "site",
-            "sock", "stack", "tls",
+            "app", "base", "chart", "crore", "doctor", "http", "load", "port-xdp", "probe",
+            "shard", "site", "sock", "stack", "tls",
         ],
     ),
     // Not part of what users build.

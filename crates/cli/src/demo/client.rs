@@ -8,7 +8,7 @@ use std::time::Duration;
 use app::{Counter, Counters, Engine};
 use base::{ConnId, Instant, Prng};
 use hdrhistogram::Histogram;
-use stack::port::MemPort;
+use stack::port::Port;
 use stack::{Native, ReserveError};
 
 use super::crowd::{Call, Crowd};
@@ -127,28 +127,32 @@ pub struct Held {
     pub memory: u64,
 }
 
-/// The clients got no answer for a long time.
-#[derive(Clone, Copy, Debug)]
-pub struct Stalled {
-    opened: u32,
-    waiting: u32,
+/// Why the clients could not go on.
+#[derive(Clone, Debug)]
+pub enum Stalled {
+    /// They got no answer for a long time.
+    Silence { opened: u32, waiting: u32 },
+    /// The link failed.
+    Link(String),
 }
 
 impl fmt::Display for Stalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "with {} connections open, {} got no answer for {} s, which is a fault of crore's own",
-            self.opened,
-            self.waiting,
-            PATIENCE.as_secs()
-        )
+        match self {
+            Self::Silence { opened, waiting } => write!(
+                f,
+                "with {opened} connections open, {waiting} got no answer for {} s, which is a fault \
+                 of crore's own",
+                PATIENCE.as_secs()
+            ),
+            Self::Link(error) => write!(f, "the link failed: {error}"),
+        }
     }
 }
 
 /// A client shard.
-pub struct Client {
-    engine: Native<MemPort, Call>,
+pub struct Client<P: Port> {
+    engine: Native<P, Call>,
     crowd: Crowd,
     server: Watch,
     board: Arc<Board>,
@@ -162,9 +166,9 @@ pub struct Client {
     busy: u64,
 }
 
-impl Client {
+impl<P: Port<Error: fmt::Display>> Client<P> {
     pub fn new(
-        port: MemPort,
+        port: P,
         network: &Network,
         server: Watch,
         board: Arc<Board>,
@@ -173,7 +177,7 @@ impl Client {
         let counters = Arc::new(Counters::default());
         Ok(Self {
             engine: Native::new(port, &network.client(), counters, now)?,
-            crowd: Crowd::new(network.connections),
+            crowd: Crowd::new(*network),
             server,
             board,
             thread: Thread::default(),
@@ -334,7 +338,8 @@ impl Client {
 
     /// One turn of the engine; gives how many events it found.
     fn turn(&mut self, now: Instant) -> Result<u32, Stalled> {
-        let Ok(events) = self.engine.turn(now, &mut self.crowd);
+        let turned = self.engine.turn(now, &mut self.crowd);
+        let events = turned.map_err(|error| Stalled::Link(error.to_string()))?;
         self.polling.after(events);
         let (last, answered) = self.progress;
         if self.crowd.answered != answered || self.waiting() == 0 {
@@ -343,7 +348,7 @@ impl Client {
             self.board.answered.set(self.crowd.answered);
         } else if now.since(last) > PATIENCE {
             let opened = self.crowd.ids.len() as u32;
-            return Err(Stalled { opened, waiting: self.waiting() });
+            return Err(Stalled::Silence { opened, waiting: self.waiting() });
         }
         Ok(events)
     }

@@ -32,6 +32,7 @@ const OPENING: u32 = 256;
 /// All clients of one shard.
 #[derive(Debug)]
 pub struct Crowd {
+    network: Network,
     /// Connections to have opened.
     pub target: u32,
     /// Whether to open connections, besides those, that are closed after one request.
@@ -62,9 +63,10 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Clients that will open this many connections.
-    pub fn new(connections: u32) -> Self {
+    /// Clients that will open the connections there are to be.
+    pub fn new(network: Network) -> Self {
         Self {
+            network,
             target: 0,
             churning: false,
             churned: 0,
@@ -72,7 +74,7 @@ impl Crowd {
             closed: 0,
             dialled: 0,
             opening: 0,
-            ids: Vec::with_capacity(connections as usize),
+            ids: Vec::with_capacity(network.connections as usize),
             under_way: 0,
             answered: 0,
             failed: 0,
@@ -113,7 +115,7 @@ impl Handler for Crowd {
         } else {
             return None;
         };
-        let (client, server) = Network::ends(number);
+        let (client, server) = self.network.ends(number);
         self.opening += 1;
         let call = Call { due: 0, brief: self.churning };
         Some(Dial::new(server, call).from(client))

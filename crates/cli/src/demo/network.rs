@@ -13,11 +13,14 @@ use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, Route, Secrets};
 
 /// Where the server listens.
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 /// The router that all clients are behind, as the server sees them. The client end answers for it.
-const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+pub const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+/// The Ethernet addresses of both ends.
+pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// The first client; the others follow it.
-const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
+pub const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
 /// Ports that each client connects from, and the first of them.
 pub const PORTS: u32 = 50_000;
 const FIRST_PORT: u16 = 10_000;
@@ -33,6 +36,8 @@ const CLIENT_WORKING: u32 = 1_024;
 /// Connections that there can be besides those that are to be open: some that are opened and closed,
 /// and what these leave behind.
 const BESIDES: u32 = 4_096;
+/// Clients that these come from.
+const BESIDES_CLIENTS: u32 = 2;
 /// Packet buffers of each end: several batches.
 const FRAMES: u32 = 512;
 
@@ -41,11 +46,21 @@ const FRAMES: u32 = 512;
 pub struct Network {
     /// How many connections there are to be.
     pub connections: u32,
+    /// The number of its first client, where others have the same wire.
+    first: u32,
 }
 
 impl Network {
+    /// Bits of the network that all clients are in.
+    pub const CLIENTS_LENGTH: u8 = 16;
+
     pub const fn new(connections: u32) -> Self {
-        Self { connections }
+        Self { connections, first: 0 }
+    }
+
+    /// As one of several at the same wire, that have as many connections or fewer.
+    pub const fn beside(self, index: u32) -> Self {
+        Self { first: index * (self.connections.div_ceil(PORTS) + BESIDES_CLIENTS), ..self }
     }
 
     /// Both ends of the wire, the client's first.
@@ -54,8 +69,8 @@ impl Network {
     }
 
     /// The ends of a connection, the client's first.
-    pub fn ends(number: u32) -> (SocketAddr, SocketAddr) {
-        let client = Ipv4Addr::from_bits(FIRST_CLIENT.to_bits() + number / PORTS);
+    pub fn ends(&self, number: u32) -> (SocketAddr, SocketAddr) {
+        let client = Ipv4Addr::from_bits(FIRST_CLIENT.to_bits() + self.first + number / PORTS);
         // Below 10,000 + 50,000.
         let port = FIRST_PORT + (number % PORTS) as u16;
         (SocketAddr::new(IpAddr::V4(client), port), SERVER)
@@ -68,9 +83,10 @@ impl Network {
 
     pub fn server(&self) -> Config {
         let on_link = Route { prefix: SERVER.ip(), length: 24, gateway: None };
-        let clients = Route { prefix: IpAddr::V4(FIRST_CLIENT), length: 8, gateway: Some(ROUTER) };
+        let length = Self::CLIENTS_LENGTH;
+        let clients = Route { prefix: IpAddr::V4(FIRST_CLIENT), length, gateway: Some(ROUTER) };
         Config {
-            mac: Mac([2, 0, 0, 0, 0, 1]),
+            mac: Mac(SERVER_MAC),
             addresses: vec![SERVER.ip()],
             routes: vec![on_link, clients],
             listeners: vec![Listener { address: None, port: SERVER.port() }],
@@ -80,11 +96,11 @@ impl Network {
 
     pub fn client(&self) -> Config {
         // One more than needed, and its ports, for connections besides.
-        let clients = self.clients().1 + 2;
-        let first = FIRST_CLIENT.to_bits();
+        let clients = self.clients().1 + BESIDES_CLIENTS;
+        let first = FIRST_CLIENT.to_bits() + self.first;
         let addresses = (first..first + clients).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
         Config {
-            mac: Mac([2, 0, 0, 0, 0, 2]),
+            mac: Mac(CLIENT_MAC),
             addresses: addresses.chain([ROUTER]).collect(),
             routes: vec![Route { prefix: SERVER.ip(), length: 24, gateway: None }],
             listeners: Vec::new(),
@@ -135,8 +151,21 @@ mod tests {
         let count = 3 * PORTS + 7;
         let addresses: HashSet<_> = Network::new(count).client().addresses.into_iter().collect();
         let count = count + PORTS;
-        let ends: HashSet<_> = (0..count).map(Network::ends).collect();
+        let network = Network::new(count);
+        let ends: HashSet<_> = (0..count).map(|number| network.ends(number)).collect();
         assert_eq!(ends.len(), count as usize);
         assert!(ends.iter().all(|(client, _)| addresses.contains(&client.ip())));
+    }
+
+    #[test]
+    fn shards_at_one_wire_have_clients_of_their_own() {
+        let clients = |index| {
+            let network = Network::new(PORTS + 1).beside(index);
+            let ends: HashSet<_> = (0..2 * PORTS).map(|number| network.ends(number).0).collect();
+            let addresses: HashSet<_> = network.client().addresses.into_iter().collect();
+            assert!(ends.iter().all(|end| addresses.contains(&end.ip())));
+            ends
+        };
+        assert!(clients(0).is_disjoint(&clients(1)));
     }
 }

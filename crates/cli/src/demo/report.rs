@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::serve::capacity::KERNEL_BYTES;
 
+use super::bystander::Found;
 use super::client::{Asked, Findings, Waited};
 
 /// What a demonstration found.
@@ -44,6 +45,24 @@ pub struct Report {
     pub churn_server_busy: f64,
     /// What a packet costs the server at full load, by connections open.
     pub packet_cost_ns: Vec<PacketCost>,
+    /// What a client of the kernel's stack saw meanwhile, that got the page over a connection of its
+    /// own each time; missing where there is no kernel between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_client: Option<KernelClient>,
+}
+
+/// Pages that a client of the kernel's stack asked for, and how long it waited for them in
+/// milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelClient {
+    pages: u64,
+    lost: u64,
+    /// Why the first of those was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_lost: Option<String>,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
 }
 
 /// Parts of a processor's time.
@@ -81,7 +100,8 @@ pub struct PacketCost {
 impl Report {
     /// Adds up what each client shard found. `steps`: how many connections were open in all when
     /// the cost of a packet was measured.
-    pub fn new(steps: &[u64], findings: &[Findings]) -> Self {
+    /// `bystander`: what a client of the kernel's saw, if there was one.
+    pub fn new(steps: &[u64], findings: &[Findings], bystander: Option<&Found>) -> Self {
         let opening = findings.iter().map(|found| found.opening).max().unwrap_or_default();
         let connections = findings.iter().map(|found| found.held.connections).sum::<u64>();
         let memory = findings.iter().map(|found| found.held.memory).sum::<u64>();
@@ -122,6 +142,21 @@ impl Report {
             churn_per_second: findings.iter().map(|found| found.churn.0).sum::<f64>() as u64,
             churn_server_busy: hundredths(churn_busy / shards),
             packet_cost_ns: steps.iter().enumerate().map(cost).collect(),
+            kernel_client: bystander.map(KernelClient::of),
+        }
+    }
+}
+
+impl KernelClient {
+    fn of(found: &Found) -> Self {
+        let at = |quantile| hundredths(found.latencies.value_at_quantile(quantile) as f64 / 1e6);
+        Self {
+            pages: found.latencies.len(),
+            lost: found.lost,
+            why_lost: found.why.clone(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+            max_ms: hundredths(found.latencies.max() as f64 / 1e6),
         }
     }
 }
@@ -207,6 +242,14 @@ impl Report {
             let name = if index == 0 { "cost of a packet" } else { "" };
             let note = format!("at {} connections", Grouped(cost.connections));
             rows.push((name, format!("{:.1} ns", cost.ns), note));
+        }
+        if let Some(client) = &self.kernel_client {
+            let KernelClient { pages, lost, why_lost, p50_ms, p99_ms, max_ms } = client;
+            let why = why_lost.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let note = format!(
+                "or less for 99 % of {pages} pages, {p50_ms} ms for half, {max_ms} ms at most; {lost} lost{why}"
+            );
+            rows.push(("kernel's client", format!("{p99_ms} ms"), note));
         }
         rows
     }

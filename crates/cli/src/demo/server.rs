@@ -1,14 +1,13 @@
 //! The server: the HTTP handler of `crore serve` with one answer in memory, on a stack of its own, in
 //! the loop that every shard runs. Invariant: what is said of it, it has counted itself.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use app::Counters;
 use http::{Http, LiveSettings, Response, service_fn};
 use shard::{Letterbox, Order, Shard, Wakes};
-use stack::port::MemPort;
+use stack::port::{MemPort, Port};
 use stack::{Native, ReserveError, Vitals};
 
 use super::crowd::ANSWER;
@@ -19,8 +18,8 @@ use super::processor::Thread;
 const IDLE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A server shard.
-pub struct Server {
-    shard: Shard<Native<MemPort, http::Conn>>,
+pub struct Server<P: Port> {
+    shard: Shard<Native<P, http::Conn>>,
     watch: Watch,
 }
 
@@ -31,12 +30,27 @@ pub struct Watch {
     vitals: Arc<Vitals>,
     wakes: Wakes,
     thread: Arc<Thread>,
+    link_bytes: u64,
 }
 
-impl Server {
+impl Server<MemPort> {
+    /// At a wire of memory.
     pub fn new(port: MemPort, network: &Network) -> Result<Self, ReserveError> {
-        let (counters, bell) = (Arc::new(Counters::default()), port.bell());
-        let letterbox = Arc::new(Letterbox::new(move || bell.ring()));
+        let bell = port.bell();
+        Self::at(port, network, move || bell.ring(), 2 * WIRE_BYTES)
+    }
+}
+
+impl<P: Port> Server<P> {
+    /// At a port that is woken by `ring` and takes so many bytes itself.
+    pub fn at(
+        port: P,
+        network: &Network,
+        ring: impl Fn() + Send + Sync + 'static,
+        bytes: usize,
+    ) -> Result<Self, ReserveError> {
+        let counters = Arc::new(Counters::default());
+        let letterbox = Arc::new(Letterbox::new(ring));
         let config = network.server();
         let engine = Native::new(port, &config, Arc::clone(&counters), shard::time::now())?;
         let watch = Watch {
@@ -44,6 +58,7 @@ impl Server {
             vitals: engine.vitals(),
             wakes: Wakes::new(config.shard, vec![Arc::clone(&letterbox)]),
             thread: Arc::default(),
+            link_bytes: bytes as u64,
         };
         let clock = Arc::new(shard::time::clock());
         Ok(Self { shard: Shard::new(engine, letterbox, clock, counters), watch })
@@ -54,7 +69,10 @@ impl Server {
     }
 
     /// Serves until told to stop, on the calling thread.
-    pub fn run(self) -> Result<(), Infallible> {
+    ///
+    /// # Errors
+    /// When the port fails.
+    pub fn run(self) -> Result<(), P::Error> {
         self.watch.thread.is_this();
         let settings = http::Settings { idle_time: IDLE_TIME, ..http::Settings::default() };
         let mut handler = Http::new(
@@ -83,9 +101,9 @@ impl Watch {
         self.counters.connections.get()
     }
 
-    /// Bytes of memory held: records, table, working blocks, buffers, packets, both rings.
+    /// Bytes of memory held: records, table, working blocks, buffers, packets, and the link's.
     pub fn memory(&self) -> u64 {
-        self.counters.memory.get() + 2 * WIRE_BYTES as u64
+        self.counters.memory.get() + self.link_bytes
     }
 
     /// How long its thread has waited for a processor.

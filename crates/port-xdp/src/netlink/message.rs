@@ -19,9 +19,9 @@ pub(super) const DELETE_NEIGHBOR: u16 = 29;
 pub(super) const GET_NEIGHBOR: u16 = 30;
 
 /// `NLM_F_REQUEST`, `NLM_F_DUMP`, `NLM_F_CREATE`.
-const REQUEST: u16 = 1;
+pub(super) const REQUEST: u16 = 1;
 const DUMP: u16 = 0x300;
-const CREATE: u16 = 0x400;
+pub(super) const CREATE: u16 = 0x400;
 
 const HEADER: usize = 16;
 const FAMILY_IPV4: u8 = libc::AF_INET as u8;
@@ -106,7 +106,7 @@ pub(super) fn use_neighbor(index: u32, address: IpAddr) -> Vec<u8> {
     finish(NEW_NEIGHBOR, REQUEST | CREATE, &body)
 }
 
-const fn family(address: IpAddr) -> u8 {
+pub(super) const fn family(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => FAMILY_IPV4,
         IpAddr::V6(_) => FAMILY_IPV6,
@@ -124,7 +124,7 @@ fn put_attribute(body: &mut Vec<u8>, kind: u16, address: IpAddr) {
     body.extend(octets);
 }
 
-fn finish(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn finish(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let mut message = Vec::new();
     // Requests here are a few dozen bytes.
     message.extend(((HEADER + body.len()) as u32).to_ne_bytes());

@@ -1,9 +1,10 @@
 //! Asks the kernel about interfaces, addresses, routes and neighbours, and hears of changes:
 //! rtnetlink(7), [`Netlink`].
 
+mod change;
 mod message;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
@@ -12,6 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
+pub(crate) use change::End;
 pub(crate) use message::News;
 pub use message::Route;
 
@@ -70,8 +72,46 @@ impl Netlink {
             for (kind, body) in message::messages(&self.buffer[..length]) {
                 match kind {
                     message::DONE => return Ok(entries),
-                    message::ERROR => return Err(refused(body)),
+                    message::ERROR => return said(body).map(|()| entries),
                     kind => entries.extend(message::parse(kind, body)),
+                }
+            }
+        }
+    }
+
+    /// Makes a pair of interfaces, the far one in another namespace.
+    pub fn make_pair(
+        &mut self,
+        near: End<'_>,
+        far: End<'_>,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<()> {
+        self.change(&change::pair(near, far, namespace))
+    }
+
+    /// Brings an interface up, by its name.
+    pub fn bring_up(&mut self, name: &str) -> Result<()> {
+        let links = self.table(Table::Links)?;
+        let link = links.into_iter().find_map(|news| match news {
+            News::Link(link) if link.name == name => Some(link.index),
+            _ => None,
+        });
+        self.change(&change::up(link.ok_or(Errno::NODEV)?))
+    }
+
+    /// Gives an interface an address.
+    pub fn add_address(&mut self, index: u32, address: Ipv4Addr, length: u8) -> Result<()> {
+        self.change(&change::address(index, address, length))
+    }
+
+    /// Sends a request, and waits for what the kernel says to it.
+    fn change(&mut self, request: &[u8]) -> Result<()> {
+        send(&self.descriptor, request, SendFlags::empty())?;
+        loop {
+            let (length, _) = recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty())?;
+            for (kind, body) in message::messages(&self.buffer[..length]) {
+                if kind == message::ERROR {
+                    return said(body);
                 }
             }
         }
@@ -109,7 +149,10 @@ impl AsFd for Netlink {
     }
 }
 
-fn refused(body: &[u8]) -> Errno {
-    let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-    Errno::from_raw_os_error(code.saturating_neg())
+/// What a message says that answers a request: that it was carried out, or why not.
+fn said(body: &[u8]) -> Result<()> {
+    match body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code)) {
+        0 => Ok(()),
+        code => Err(Errno::from_raw_os_error(code.saturating_neg())),
+    }
 }
