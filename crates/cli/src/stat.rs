@@ -2,6 +2,7 @@
 //! one. Both are read from the server's admin listener.
 //! Invariant: it prints what the server counts and computes nothing but differences over time.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -38,6 +39,9 @@ const DROPPED: &str = "stack_dropped_";
 
 /// Where the admin listener has the document.
 const STATUS: &str = "/status.json";
+
+/// Where it adds up connections.
+const SUMMARY: &str = "/summary";
 
 /// The arguments of `crore ss`.
 #[derive(Args, Clone, Debug)]
@@ -118,6 +122,7 @@ pub fn stat(options: &Options) -> Result<(), Failure> {
     }
     let mut status = read(&text)?;
     print(&table(&status, None))?;
+    print(&summary(options)?)?;
     let Some(seconds) = options.interval else { return Ok(()) };
     loop {
         thread::sleep(Duration::from_secs(seconds.into()));
@@ -127,6 +132,44 @@ pub fn stat(options: &Options) -> Result<(), Failure> {
         print(&format!("\n{}", table(&next, Some(&status))))?;
         status = next;
     }
+}
+
+/// How many connections are in which state, and how long their round trips take: a line for each,
+/// the shards beside one another. Empty where the kernel's stack carries them.
+fn summary(options: &Options) -> Result<String, Failure> {
+    let text =
+        ask(&options.admin, SUMMARY).map_err(|error| unreachable_at(&options.admin, &error))?;
+    let sums: Vec<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| {
+        Failure::ended(Problem::unplaced("the server's summary is no document of crore's"))
+    })?;
+    Ok(summarized(&sums))
+}
+
+fn summarized(sums: &[Map<String, Value>]) -> String {
+    let states = |sum: &Map<String, Value>| sum.get("states").and_then(Value::as_object).cloned();
+    let all: Vec<_> = sums.iter().map(|sum| states(sum).unwrap_or_default()).collect();
+    let names: BTreeSet<&String> = all.iter().flat_map(|states| states.keys()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let line = |name: String, values: Vec<String>| {
+        let cells = values.iter().enumerate().map(|(shard, v)| format!("{v} (shard {shard})"));
+        [vec![name], cells.collect()].concat()
+    };
+    let mut lines = Vec::new();
+    for name in names {
+        let values = all.iter().map(|states| figure(states, name).to_string());
+        lines.push(line(format!("state: {name}"), values.collect()));
+    }
+    let sleeping = sums.iter().map(|sum| figure(sum, "sleeping").to_string());
+    lines.push(line("of these sleeping".into(), sleeping.collect()));
+    let times = |sum: &Map<String, Value>| {
+        let [p50, p90, p99] =
+            ["rtt_p50_us", "rtt_p90_us", "rtt_p99_us"].map(|name| figure(sum, name));
+        format!("≤{p50}/{p90}/{p99} µs")
+    };
+    lines.push(line("round trip, 50/90/99 %".into(), sums.iter().map(times).collect()));
+    aligned(&lines)
 }
 
 /// Asks the admin listener for the document.
@@ -275,7 +318,7 @@ fn unreachable_at(admin: &Address, error: &io::Error) -> Failure {
 mod tests {
     use serde_json::json;
 
-    use super::{read, table};
+    use super::{read, summarized, table};
 
     fn status(packets: u64, checksum: u64) -> String {
         json!({ "shards": [
@@ -304,6 +347,29 @@ mod tests {
         let said = table(&after, Some(&before));
         assert!(said.contains(" 600") && said.contains("2/64"), "{said}");
         assert!(!said.contains("dropped"), "{said}");
+    }
+
+    #[test]
+    fn states_and_round_trips_stand_side_by_side() {
+        let sums = json!([
+            { "states": { "ESTABLISHED": 7, "TIME-WAIT": 2 }, "sleeping": 6, "rtt_p50_us": 64,
+              "rtt_p90_us": 128, "rtt_p99_us": 1024 },
+            { "states": { "ESTABLISHED": 9 }, "sleeping": 9, "rtt_p50_us": 32 },
+        ]);
+        let sums = sums.as_array().unwrap().iter();
+        let sums: Vec<_> = sums.map(|sum| sum.as_object().unwrap().clone()).collect();
+        let said = summarized(&sums);
+        let lines: Vec<Vec<&str>> = said
+            .lines()
+            .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        let cells: Vec<Vec<&str>> =
+            lines.iter().map(|line| line.iter().map(|cell| cell.trim()).collect()).collect();
+        assert_eq!(cells[0], ["state: ESTABLISHED", "7 (shard 0)", "9 (shard 1)"], "{said}");
+        assert_eq!(cells[1], ["state: TIME-WAIT", "2 (shard 0)", "0 (shard 1)"], "{said}");
+        assert_eq!(cells[2], ["of these sleeping", "6 (shard 0)", "9 (shard 1)"], "{said}");
+        assert!(said.contains("≤64/128/1024 µs (shard 0)"), "{said}");
+        assert_eq!(summarized(&[serde_json::Map::new()]), "");
     }
 
     #[test]

@@ -243,6 +243,10 @@ impl Port for TapPort {
         Ok(())
     }
 
+    fn lost(&self) -> u64 {
+        self.dropped
+    }
+
     fn wait(&mut self, until: Option<Instant>) -> Result<(), Errno> {
         if self.uncut.is_some() {
             return Ok(());

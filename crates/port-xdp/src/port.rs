@@ -94,6 +94,7 @@ impl XdpPort {
             all.received += socket.counted.received;
             all.sent += socket.counted.sent;
             all.oversized += socket.counted.oversized;
+            all.lost += socket.counted.lost;
         }
         all
     }
@@ -108,6 +109,12 @@ impl XdpPort {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.sockets.iter().map(Socket::bytes).sum()
+    }
+
+    /// Looks at what is not looked at for each frame: news of the kernel's, and what it has lost.
+    fn look(&mut self) {
+        self.changes.take();
+        self.sockets.iter_mut().for_each(Socket::count_lost);
     }
 
     fn has_arrivals(&mut self) -> bool {
@@ -172,7 +179,7 @@ impl Port for XdpPort {
         self.calls += 1;
         if self.calls >= LOOK_EVERY {
             self.calls = 0;
-            self.changes.take();
+            self.look();
         }
         if let Some(mail) = &mut self.mail {
             // What was passed on while the last batch was dealt with.
@@ -210,6 +217,10 @@ impl Port for XdpPort {
 
     fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)> {
         self.mail.as_mut()?.take(pool)
+    }
+
+    fn lost(&self) -> u64 {
+        self.sockets.iter().map(|socket| socket.counted.oversized + socket.counted.lost).sum()
     }
 
     fn find(&mut self, neighbor: IpAddr) {

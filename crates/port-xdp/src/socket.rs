@@ -53,6 +53,8 @@ pub struct Counted {
     pub sent: u64,
     /// Frames dropped because no buffer is long enough for them.
     pub oversized: u64,
+    /// Frames that the kernel had no room for, or nothing to put into.
+    pub lost: u64,
 }
 
 #[derive(Debug)]
@@ -195,6 +197,13 @@ impl Socket {
     /// Bytes of packet buffers.
     pub fn bytes(&self) -> usize {
         self.umem.chunk() * (RECEIVE + TRANSMIT) as usize
+    }
+
+    /// Asks the kernel what it has lost.
+    pub fn count_lost(&mut self) {
+        if let Ok(said) = sockopt::xdp_statistics(&self.descriptor) {
+            self.counted.lost = said.rx_dropped + said.rx_ring_full.unwrap_or(0);
+        }
     }
 
     /// Whether frames wait for us.

@@ -146,6 +146,10 @@ impl<P: Port> Port for Fanout<P> {
         self.mail.as_mut()?.take(pool)
     }
 
+    fn lost(&self) -> u64 {
+        self.inner.lost()
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
         self.inner.find(neighbor);
     }

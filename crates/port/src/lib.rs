@@ -84,6 +84,11 @@ pub trait Port {
         None
     }
 
+    /// Frames lost at the port since the start: longer than a buffer, damaged, more than could wait.
+    fn lost(&self) -> u64 {
+        0
+    }
+
     /// Has the host find out where a neighbour is, where [`Caps::host_finds_neighbors`]. What it
     /// finds comes as [`News`].
     fn find(&mut self, _neighbor: IpAddr) {}

@@ -163,6 +163,13 @@ impl<E> Shard<E> {
     }
 }
 
+/// Whoever waits to see connections is not left waiting, however the shard ends.
+impl<E> Drop for Shard<E> {
+    fn drop(&mut self) {
+        self.letterbox.surveys().close();
+    }
+}
+
 impl<E: fmt::Debug> fmt::Debug for Shard<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shard").field("engine", &self.engine).finish_non_exhaustive()

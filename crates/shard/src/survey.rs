@@ -25,19 +25,37 @@ impl Survey {
 }
 
 /// Surveys that wait for their turn.
-#[derive(Default)]
 pub(crate) struct Surveys {
     /// Whether there are any: a busy shard looks without taking the lock.
     waiting: AtomicBool,
-    surveys: Mutex<Vec<Survey>>,
+    /// None once the shard has ended: whoever asks then is told at once that there is nothing.
+    surveys: Mutex<Option<Vec<Survey>>>,
+}
+
+/// Those of a shard that runs.
+impl Default for Surveys {
+    fn default() -> Self {
+        Self { waiting: AtomicBool::new(false), surveys: Mutex::new(Some(Vec::new())) }
+    }
 }
 
 impl Surveys {
     /// Adds one. The shard has to be rung after it.
     pub(crate) fn add(&self, survey: Survey) {
         let mut surveys = self.surveys.lock().unwrap_or_else(PoisonError::into_inner);
-        surveys.push(survey);
-        self.waiting.store(true, Ordering::Release);
+        if let Some(surveys) = &mut *surveys {
+            surveys.push(survey);
+            self.waiting.store(true, Ordering::Release);
+        }
+    }
+
+    /// The shard has ended: those that wait are dropped, and so is each that comes after.
+    pub(crate) fn close(&self) {
+        let mut surveys = self.surveys.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = surveys.take();
+        drop(surveys);
+        // Without the lock: whoever is told may ask again.
+        drop(waiting);
     }
 
     /// Takes one out.
@@ -46,6 +64,7 @@ impl Surveys {
             return None;
         }
         let mut surveys = self.surveys.lock().unwrap_or_else(PoisonError::into_inner);
+        let surveys = surveys.as_mut()?;
         let survey = surveys.pop();
         self.waiting.store(!surveys.is_empty(), Ordering::Release);
         survey

@@ -281,3 +281,23 @@ fn a_survey_sees_every_connection_or_as_many_as_it_wants() {
         });
     }
 }
+
+/// Before, whoever asked a server that was ending waited for ever.
+#[test]
+fn a_survey_of_a_shard_that_has_ended_is_dropped() {
+    let (tell, told) = mpsc::channel::<()>();
+    let mut kept = None;
+    run(5, |wakes| {
+        kept = Some(wakes.clone());
+        wakes.order(Order::ShutDown);
+    });
+    let mut tell = Some(tell);
+    kept.unwrap().survey(|| {
+        let tell = tell.take().unwrap();
+        Survey::new(move |_| tell.send(()).is_ok())
+    });
+    assert_eq!(
+        told.recv_timeout(Duration::from_secs(60)),
+        Err(mpsc::RecvTimeoutError::Disconnected)
+    );
+}

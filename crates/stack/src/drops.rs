@@ -40,11 +40,13 @@ pub enum Reason {
     PortFull,
     /// Going out: longer than a packet can be.
     TooLong,
+    /// Lost at the port, before the stack or behind it.
+    Port,
 }
 
 impl Reason {
     /// How many reasons there are.
-    pub const COUNT: usize = Self::TooLong as usize + 1;
+    pub const COUNT: usize = Self::Port as usize + 1;
 
     /// Every reason.
     pub const ALL: [Self; Self::COUNT] = [
@@ -64,6 +66,7 @@ impl Reason {
         Self::NoFrame,
         Self::PortFull,
         Self::TooLong,
+        Self::Port,
     ];
 
     /// Its name, for metrics: it does not change.
@@ -86,6 +89,7 @@ impl Reason {
             Self::NoFrame => "no_frame",
             Self::PortFull => "port_full",
             Self::TooLong => "too_long",
+            Self::Port => "port",
         }
     }
 }
@@ -103,6 +107,11 @@ pub struct Drops([Counter; Reason::COUNT]);
 impl Drops {
     pub(crate) fn count(&self, reason: Reason) {
         self.0[reason as usize].add(1);
+    }
+
+    /// What somebody else has counted.
+    pub(crate) fn set(&self, reason: Reason, packets: u64) {
+        self.0[reason as usize].set(packets);
     }
 
     /// Packets dropped for a reason so far.

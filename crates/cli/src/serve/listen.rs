@@ -6,7 +6,7 @@ use crore::{Bound, Capture, Server, Tap, Xdp};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::info;
 
-use crate::settings::{Given, Net, Place, Settings};
+use crate::settings::{Given, Net, Park, Place, Settings};
 
 use super::Failure;
 use super::capacity::{self, Holder};
@@ -79,10 +79,19 @@ fn server(given: &Given<'_>, settings: &Settings) -> Result<Server, Failure> {
     }
     Ok(server
         .net(net(settings))
+        .park(park(settings))
         .max_connections_per_client(settings.max_connections_per_client)
         .evict_idle(settings.evict_idle)
         .reserve_descriptors(descriptors_for_files(given))
         .max_held_bytes(held_bytes(settings)))
+}
+
+const fn park(settings: &Settings) -> crore::Park {
+    match settings.park {
+        Park::Adapt => crore::Park::Adapt,
+        Park::Poll => crore::Park::Poll,
+        Park::Sleep => crore::Park::Sleep,
+    }
 }
 
 fn net(settings: &Settings) -> crore::Net {

@@ -153,6 +153,7 @@ fn restart_needed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
         ("net", old.net != new.net),
+        ("park", old.park != new.park),
         ("address", old.addresses != new.addresses),
         ("gateway", old.gateways != new.gateways),
         ("pcap", old.pcap != new.pcap),

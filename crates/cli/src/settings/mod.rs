@@ -22,7 +22,7 @@ pub use file::Document;
 pub use layers::{
     Flags, Given, Sources, file_keys, has_variable, misspelt_variables, take_defaults_out, variable,
 };
-pub use options::{LogFormat, Options, Sandbox};
+pub use options::{LogFormat, Options, Park, Sandbox};
 pub use problem::{Place, Problem};
 pub use site::config::Size;
 pub use values::{Levels, Net, Span};
@@ -54,6 +54,8 @@ pub struct Settings {
     pub addresses: Vec<Prefix>,
     /// Its routers to everywhere else.
     pub gateways: Vec<IpAddr>,
+    /// What a shard of our own stack does when it has nothing to do.
+    pub park: Park,
     /// Where what passes crore's own stack is kept.
     pub pcap: Option<PathBuf>,
     /// Most bytes of each of its two files.
@@ -106,6 +108,7 @@ impl Settings {
             net,
             addresses,
             gateways: options.gateway.unwrap_or_default(),
+            park: known(options.park),
             pcap: options.pcap,
             pcap_bytes: known(options.pcap_bytes).0,
             pcap_host: options.pcap_host,
@@ -141,6 +144,10 @@ impl Settings {
         if let Some((name, _)) = given_anyway.filter(|_| !is_tap) {
             return Err(wrong(name, "the kernel's stack has its own addresses and routes")
                 .advise("it is for --net tap:DEVICE"));
+        }
+        if !self.net.is_own_stack() && self.park != Park::Adapt {
+            return Err(wrong("park", "the engines on the kernel's sockets always adapt")
+                .advise("it is for --net tap:DEVICE and xdp:DEVICE"));
         }
         if self.net.is_own_stack() && self.http.header_bytes > MOST_HEADER_BYTES_OWN_STACK {
             return Err(wrong("header_bytes", "at most 48KiB are possible with crore's own stack"));

@@ -69,6 +69,14 @@ pub struct Options {
     #[arg(long, value_name = "ENGINE", help_heading = "Network", default_value = "kernel")]
     pub net: Option<Net>,
 
+    /// What a shard of crore's own stack does when it has nothing to do
+    ///
+    /// `adapt` sleeps, and looks for 50 µs before where it has been woken that soon lately: an idle
+    /// server uses no processor, a loaded one all of its own. `poll` never sleeps, and has the
+    /// driver look for packets when it is asked (busy polling). `sleep` sleeps at once.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "adapt", help_heading = "Network")]
+    pub park: Option<Park>,
+
     /// An address of crore's own stack and its network's length, like 10.0.0.2/24
     ///
     /// May be given more than once. Where nothing is said about --listen, it listens on all of them.
@@ -172,6 +180,7 @@ layer!(Options {
     listen,
     admin,
     net,
+    park,
     address,
     gateway,
     pcap,
@@ -271,6 +280,18 @@ pub enum LogFormat {
     Combined,
     /// One JSON object on each line
     Json,
+}
+
+/// What a shard of our own stack does when it has nothing to do.
+#[derive(ValueEnum, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Park {
+    /// Sleeps, after looking a little longer where that has been worth it
+    Adapt,
+    /// Looks again, for ever
+    Poll,
+    /// Sleeps at once
+    Sleep,
 }
 
 /// Whether landlock confines the process.

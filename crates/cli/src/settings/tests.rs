@@ -11,11 +11,12 @@ use super::{Flags, Options, Problem, Settings, Sources, file_keys, misspelt_vari
 use crore::http;
 
 /// A value for each setting that is not its default: as text, and as TOML.
-const SAMPLES: [(&str, &str, &str); 29] = [
+const SAMPLES: [(&str, &str, &str); 30] = [
     ("root", "/srv/www", "'/srv/www'"),
     ("listen", "[::1]:81,unix:/run/a.sock", "['[::1]:81', 'unix:/run/a.sock']"),
     ("admin", "127.0.0.1:9", "'127.0.0.1:9'"),
     ("net", "epoll", "'epoll'"),
+    ("park", "poll", "'poll'"),
     ("shards", "3", "3"),
     ("max_connections", "1000", "1000"),
     ("max_connections_per_client", "7", "7"),

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crore::http::{Reply, Response, Token};
 use crore::{ConnId, Control, Seen, Wake};
 
+use super::summary::Summaries;
+
 /// Connections listed when nothing is said.
 const LIMIT: usize = 1_000;
 /// Connections listed at most.
@@ -63,7 +65,7 @@ impl Lists {
             Err(complaint) => return Reply::Now(Response::text(400, format!("{complaint}\n"))),
         };
         let list = Arc::new(Mutex::new(List { shards: control.shards(), ..List::default() }));
-        self.next = self.next.wrapping_add(1);
+        self.next = self.next.wrapping_add(1) % Summaries::TOKENS;
         self.lists.insert(self.next, Arc::clone(&list));
         control.survey(|| {
             let (list, wake) = (Arc::clone(&list), Arc::clone(wake));

@@ -15,6 +15,7 @@ mod document;
 mod figures;
 mod metrics;
 mod process;
+mod summary;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crore::Wake;
 
 pub use board::Board;
 use connections::Lists;
+use summary::Summaries;
 
 /// The page. It fills itself from `/status.json`; nothing is written into it here.
 const PAGE: &str = include_str!("page/status.html");
@@ -150,21 +152,26 @@ pub struct Admin {
     status: Status,
     wake: Arc<dyn Wake>,
     lists: Lists,
+    summaries: Summaries,
 }
 
 impl Admin {
     /// Answers from `status`; `wake` wakes the connections of this listener.
     pub fn new(status: Status, wake: Arc<dyn Wake>) -> Self {
-        Self { status, wake, lists: Lists::default() }
+        Self { status, wake, lists: Lists::default(), summaries: Summaries::default() }
     }
 }
 
 impl Service for Admin {
     fn call(&mut self, request: &Request<'_>) -> Reply {
-        if request.path == "/connections" && request.method == Method::Get {
+        let of_connections = matches!(request.path, "/connections" | "/summary");
+        if of_connections && request.method == Method::Get {
             let Some(control) = self.status.board.control() else {
                 return Reply::Now(Response::text(503, "not ready\n"));
             };
+            if request.path == "/summary" {
+                return self.summaries.begin(control, request.id, &self.wake);
+            }
             let query = request.query.unwrap_or_default();
             return self.lists.begin(query, control, request.id, &self.wake);
         }
@@ -173,16 +180,20 @@ impl Service for Admin {
             "/" => Response { headers: HeaderBlock::Static(TO_THE_PAGE), ..Response::new(307) },
             _ => Response::text(
                 404,
-                "/status, /status.json, /connections, /metrics, /healthz or /readyz\n",
+                "/status, /status.json, /connections, /summary, /metrics, /healthz or /readyz\n",
             ),
         }))
     }
 
     fn resume(&mut self, token: Token) -> Reply {
+        if token.0 >= Summaries::TOKENS {
+            return self.summaries.resume(token);
+        }
         self.lists.resume(token)
     }
 
     fn done(&mut self, token: Token, _: &Outcome) {
+        self.summaries.forget(token);
         self.lists.forget(token);
     }
 }

@@ -183,6 +183,10 @@ impl<P: Port> Port for Faulty<P> {
         self.inner.passed(pool)
     }
 
+    fn lost(&self) -> u64 {
+        self.inner.lost()
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
         self.inner.find(neighbor);
     }

@@ -139,6 +139,10 @@ impl<P: Port> Port for Tracer<P> {
         self.inner.passed(pool)
     }
 
+    fn lost(&self) -> u64 {
+        self.inner.lost()
+    }
+
     fn find(&mut self, neighbor: IpAddr) {
         self.inner.find(neighbor);
     }

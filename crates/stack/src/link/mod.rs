@@ -206,6 +206,11 @@ impl<P: Port> Link<P> {
         self.packets
     }
 
+    /// Frames lost at the port.
+    pub(crate) fn lost(&self) -> u64 {
+        self.port.lost()
+    }
+
     /// Packet buffers in use.
     pub(crate) const fn frames_taken(&self) -> u32 {
         self.frames.taken()

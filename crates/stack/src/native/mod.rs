@@ -378,6 +378,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let (packets_in, packets_out) = self.link.packets_by_way();
         vitals.packets_in.set(packets_in);
         vitals.packets_out.set(packets_out);
+        self.drops.set(Reason::Port, self.link.lost());
         vitals.working.set(u64::from(self.at_work()));
         vitals.time_wait.set(u64::from(self.in_time_wait));
         vitals.buffers.set(u64::from(self.buffers.taken()));
