@@ -6,8 +6,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::ops::Range;
 
-use httparse::EMPTY_HEADER;
-
 use crate::framing::{Expect, Framing};
 use crate::head::Head;
 use crate::target::Target;
@@ -146,8 +144,13 @@ impl Known {
         self.text.len()
     }
 
-    /// The head as it was parsed. `lines` is where its header lines go.
-    pub fn head<'h>(&'h self, lines: &'h mut [Header<'h>; LINES_MAX]) -> Head<'h, 'h> {
+    /// Header lines of it.
+    pub const fn lines(&self) -> usize {
+        self.count
+    }
+
+    /// The head as it was parsed. `lines` is where its header lines go: at least that many.
+    pub fn head<'h>(&'h self, lines: &'h mut [Header<'h>]) -> Head<'h, 'h> {
         let part = |span: Span| self.text.get(span.range()).unwrap_or_default();
         for (line, &(name, value)) in lines.iter_mut().zip(&self.lines[..self.count]) {
             *line = Header { name: part(name), value: part(value).as_bytes() };
@@ -165,15 +168,14 @@ impl Known {
     }
 }
 
-/// Lines to be overwritten.
-pub(crate) const NO_LINES: [Header<'_>; LINES_MAX] = [EMPTY_HEADER; LINES_MAX];
-
 #[cfg(test)]
 mod tests {
     use core::mem::MaybeUninit;
     use std::format;
 
-    use super::{NO_LINES, Repeated};
+    use httparse::EMPTY_HEADER;
+
+    use super::{LINES_MAX, Repeated};
     use crate::{Settings, head};
 
     /// Heads that are remembered, and of each another that differs in one byte.
@@ -202,7 +204,7 @@ mod tests {
             }
             let known = repeated.take(&[bytes, b"more"].concat()).unwrap();
             assert_eq!(known.len(), bytes.len());
-            let mut lines = NO_LINES;
+            let mut lines = [EMPTY_HEADER; LINES_MAX];
             let mut parsed = parsed;
             // Of an absolute target; what it says is in the host.
             parsed.target.authority = None;

@@ -4,6 +4,7 @@ use core::mem::MaybeUninit;
 
 use app::{Cx, Step};
 use base::Instant;
+use httparse::EMPTY_HEADER;
 
 use super::Http;
 use crate::conn::{Conn, Millis, State};
@@ -11,13 +12,16 @@ use crate::exchange::{Exchange, Facts, Input, Stage};
 use crate::framing::{Expect, Framing};
 use crate::head::{self, Head, Scan};
 use crate::incoming::Incoming;
-use crate::repeated::{self, Known};
+use crate::repeated::{Known, LINES_MAX};
 use crate::settings::MAX_HEADER_LINES;
 use crate::{Body, Headers, Method, Outcome, Reason, Reply, Request, Service, outgoing};
 
 /// Least room for an answer. With less, what was put out leaves first: most answers then need no
 /// memory besides.
 const ANSWER_ROOM: usize = 1024;
+
+/// Header lines of a request by a program rather than a browser.
+const FEW_LINES: usize = 4;
 
 impl<S: Service> Http<S> {
     /// Reads one request and begins its exchange. `None`: it is over, look for the next one.
@@ -72,7 +76,10 @@ impl<S: Service> Http<S> {
             return Some(self.make_room(cx, input));
         }
         input.take(known.len());
-        self.begin(cx, input, &known.head(&mut { repeated::NO_LINES }))
+        if known.lines() <= FEW_LINES {
+            return self.begin(cx, input, &known.head(&mut [EMPTY_HEADER; FEW_LINES]));
+        }
+        self.begin(cx, input, &known.head(&mut [EMPTY_HEADER; LINES_MAX]))
     }
 
     /// Nothing of a request is there.
@@ -140,7 +147,6 @@ impl<S: Service> Http<S> {
             expects_continue: head.expect == Expect::Continue,
         };
         self.counters.requests.add(1);
-        let mut exchange = Exchange::new(facts, Incoming::new(head.framing), Stage::Waiting);
         let reply = match self.objection(head) {
             Some(reason) => Err(reason),
             None => {
@@ -161,6 +167,7 @@ impl<S: Service> Http<S> {
                 }
             }
         };
+        let mut exchange = Exchange::new(facts, Incoming::new(head.framing), Stage::Waiting);
         match reply {
             Ok(reply) => self.apply(cx, &mut exchange, reply),
             Err(reason) => self.reject(cx, &mut exchange, reason, Some(&request)),

@@ -162,9 +162,10 @@ impl<T> Slab<T> {
         })
     }
 
-    /// Starts loading a slot's record into the cache.
+    /// Starts loading a slot's record into the cache, and the bit that says whether there is one.
     #[inline]
     pub fn prefetch(&self, index: u32) {
+        self.occupied.prefetch(index as usize / 64);
         self.slots.prefetch(index as usize);
     }
 
