@@ -45,7 +45,7 @@ fn each_growth_is_said_in_a_line() {
         "grows with n: 2.03 µs at 1, 30 µs more for each 1,000, 1.5 ms at 50,000"
     );
     let shared = Growth::Shared { base: 100.0, once: 750.0 };
-    assert_eq!(says(shared), "falls: 850 ns at 1, 100 ns at 50,000");
+    assert_eq!(says(shared), "falls: 850 ns at 1, towards 100 ns at 50,000");
     let log = Growth::Log { base: 100.0, doubling: 60.0 };
     assert!(says(log).starts_with("grows with log n: 100 ns at 1, 60 ns more with each doubling"));
     let memory =

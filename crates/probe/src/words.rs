@@ -45,7 +45,7 @@ pub fn says(growth: Growth, unit: Unit, along: Counted, (first, reached): (u64, 
             )
         }
         Growth::Shared { .. } => format!(
-            "falls: {} at {}, {} at {last}",
+            "falls: {} at {}, towards {} at {last}",
             value(growth.at(first as f64)),
             counted(along, first),
             value(growth.at(reached as f64)),

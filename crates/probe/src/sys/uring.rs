@@ -26,7 +26,13 @@ impl<'fd> Polls<'fd> {
     /// When the system refuses.
     pub fn new(count: u64, multishot: bool) -> Result<Self, Errno> {
         let completions = count.next_power_of_two().clamp(512, COMPLETIONS_MAX) as u32;
-        let ring = IoUring::builder().setup_cqsize(completions).build(SUBMISSIONS);
+        // What the kernel does for an event is done in the wait for it, as it is in a server, and not in
+        // the write that made the descriptor readable. Kernels before 6.1 cannot.
+        let mut deferred = IoUring::builder();
+        deferred.setup_cqsize(completions).setup_single_issuer().setup_defer_taskrun();
+        let ring = deferred
+            .build(SUBMISSIONS)
+            .or_else(|_| IoUring::builder().setup_cqsize(completions).build(SUBMISSIONS));
         Ok(Self { ring: ring.map_err(|error| errno(&error))?, watched: Vec::new(), multishot })
     }
 

@@ -9,7 +9,7 @@
 mod watcher;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -188,10 +188,33 @@ const EVENTS_A_STEP: u64 = 20_000;
 const CACHES_COUNT_MIN: u64 = 250;
 const MEMORY_COUNT_MIN: u64 = 2_500;
 
+/// Memory is settled when it has stayed the same for so many looks, this far apart; no more are taken than
+/// the most.
+const SETTLED: u32 = 4;
+const SETTLING: Duration = Duration::from_millis(40);
+const SETTLING_MAX: u32 = 25;
+
 /// Kernel memory for what is watched, and how many have to be watched for its growth to say something.
 struct Memory {
     bytes: u64,
     count_min: u64,
+}
+
+/// The same, once the kernel has freed what an earlier curve had: it does so in its own time.
+fn settled(run: &Run<'_>, way: Way) -> Result<Memory, Stop> {
+    let mut memory = memory_of(way);
+    let mut same = 0;
+    for _ in 0..SETTLING_MAX {
+        if run.goal() < memory.count_min || !way.takes_kernel_memory() || same == SETTLED {
+            break;
+        }
+        run.go_on()?;
+        std::thread::sleep(SETTLING);
+        let now = memory_of(way);
+        same = if now.bytes == memory.bytes { same + 1 } else { 0 };
+        memory = now;
+    }
+    Ok(memory)
 }
 
 fn memory_of(way: Way) -> Memory {
@@ -219,7 +242,7 @@ fn watch(run: &mut Run<'_>, active: Active, way: Way) -> Result<(), Stop> {
         }
     }
     let mut watcher = Watcher::new(way, sources.len() as u64).map_err(Stop::at(way.call()))?;
-    let before = memory_of(way);
+    let before = settled(run, way)?;
     let mut watched = 0;
     let had = sources.len() as u64;
     let steps = run.ladder().into_iter().filter(|step| *step < had);
