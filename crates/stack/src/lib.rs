@@ -6,6 +6,7 @@
 //! | `flows`, `clients` | records of connections, found by who talks to whom; how many each client has |
 //! | `ports` | which local address and port a connection that we open gets |
 //! | `blocks`, `send_queue`, `receive_store` | what a connection has only while it works |
+//! | `read_ahead` | bytes of a file for the segments that follow |
 //! | `native` | the engine: input in three passes, the handler's calls, output, timers, rest |
 //!
 //! A packet's way: `link::parse` says what it is, `flows` whose it is, `tcp` what it means; the
@@ -29,6 +30,7 @@ mod flows;
 mod link;
 mod native;
 mod ports;
+mod read_ahead;
 mod receive_store;
 mod replies;
 mod send_queue;

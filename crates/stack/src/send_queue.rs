@@ -6,6 +6,8 @@ use app::{Attachment, Prepared, Source};
 use base::ConnId;
 use mem::{Frame, Pool};
 
+use crate::read_ahead::ReadAhead;
+
 /// Pieces a queue holds: buffers of bytes, and sources.
 const PARTS: usize = 16;
 /// Pieces that one call of a handler can add: a buffer and an attachment.
@@ -46,8 +48,15 @@ impl Part {
         }
     }
 
-    /// Copies bytes from `offset` of the part on; false when a source has not as many as it should.
-    fn copy(&self, offset: u64, into: &mut [u8], buffers: &Pool) -> bool {
+    /// Copies bytes from `offset` of the part on, which is `told` bytes long; false when a source has
+    /// not as many as it should.
+    fn copy(
+        &self,
+        (offset, told): (u64, u64),
+        into: &mut [u8],
+        buffers: &Pool,
+        (place, ahead): (usize, &mut ReadAhead),
+    ) -> bool {
         // Offsets into memory fit a usize, as the memory does.
         match self {
             Self::Unused => false,
@@ -55,7 +64,7 @@ impl Part {
             Self::Source { source, offset: start, .. } => {
                 let at = start + offset;
                 match source {
-                    Source::File(file) => file.read_at(at, into) == Ok(into.len()),
+                    Source::File(file) => ahead.copy((place, &**file), (at, start + told), into),
                     Source::Memory(bytes) => copy_from(bytes, at, into),
                     Source::Static(bytes) => copy_from(bytes, at, into),
                 }
@@ -168,10 +177,19 @@ impl SendQueue {
     }
 
     /// Copies bytes from `offset` after SND.UNA on; false when a source has not as many as it said.
-    pub(crate) fn copy(&self, mut offset: u64, mut into: &mut [u8], buffers: &Pool) -> bool {
+    /// What is read of files may be some of what comes next, which `ahead` keeps: it is for this
+    /// queue alone until something is released.
+    pub(crate) fn copy(
+        &self,
+        mut offset: u64,
+        mut into: &mut [u8],
+        buffers: &Pool,
+        ahead: &mut ReadAhead,
+    ) -> bool {
         let mut whole = true;
         for index in 0..self.count {
-            let part = &self.parts[(self.first + index) % PARTS];
+            let place = (self.first + index) % PARTS;
+            let part = &self.parts[place];
             let length = part.length();
             if offset >= length {
                 offset -= length;
@@ -179,7 +197,10 @@ impl SendQueue {
             }
             let count = into.len().min(usize::try_from(length - offset).unwrap_or(usize::MAX));
             let (now, rest) = into.split_at_mut(count);
-            whole &= part.copy(offset, now, buffers);
+            // Only what TCP was told of is at hand.
+            let told =
+                if index + 1 == self.count { length.saturating_sub(self.untold) } else { length };
+            whole &= part.copy((offset, told), now, buffers, (place, &mut *ahead));
             into = rest;
             offset = 0;
             if into.is_empty() {
@@ -239,6 +260,7 @@ mod tests {
     use mem::Pool;
 
     use super::{SendQueue, Told};
+    use crate::read_ahead::ReadAhead;
 
     const ID: ConnId = ConnId::new(0, 0, 0);
 
@@ -255,7 +277,7 @@ mod tests {
 
     fn read(queue: &SendQueue, offset: u64, length: usize, buffers: &Pool) -> Option<[u8; 9]> {
         let mut bytes = [0; 9];
-        queue.copy(offset, &mut bytes[..length], buffers).then_some(bytes)
+        queue.copy(offset, &mut bytes[..length], buffers, &mut ReadAhead::new()).then_some(bytes)
     }
 
     #[test]
@@ -286,7 +308,8 @@ mod tests {
         assert!(queue.is_empty());
         frame.set_range(10..64);
         queue.push_bytes(frame, &mut buffers);
-        assert!(queue.copy(53, &mut [0], &buffers) && !queue.copy(54, &mut [0], &buffers));
+        let has = |at| queue.copy(at, &mut [0], &buffers, &mut ReadAhead::new());
+        assert!(has(53) && !has(54));
         queue.clear(&mut buffers);
     }
 

@@ -10,6 +10,7 @@
 //!
 //! `bench stack` is our TCP/IP stack against smoltcp and the kernel's, each alone ([`stack`]).
 
+mod busy;
 mod clients;
 mod contestant;
 mod document;

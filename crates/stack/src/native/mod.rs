@@ -37,6 +37,7 @@ use crate::clients::Clients;
 use crate::flows::Flows;
 use crate::link::Link;
 use crate::ports::Ports;
+use crate::read_ahead::ReadAhead;
 use crate::receive_store::{PAGE, ReceiveStore};
 use crate::replies::Replies;
 use crate::{Config, Drops, Listener, Reason, Vitals};
@@ -72,6 +73,7 @@ struct Core<P: Port, C> {
     blocks: Blocks,
     replies: Replies,
     buffers: Pool,
+    ahead: ReadAhead,
     /// Timers by block.
     wheel: TimerWheel,
     /// Connections in TIME-WAIT, the one that ends first in front.
@@ -182,6 +184,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             blocks: Blocks::new(config.working, config.buffers),
             replies: Replies::new(config.working),
             buffers: Pool::new_in(&mut arena, config.buffers, BUFFER_BYTES)?,
+            ahead: ReadAhead::new(),
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
             in_time_wait: 0,

@@ -50,6 +50,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(ends) = self.flows.ends(self.blocks[block].slot, &self.link.addresses) else {
             return true;
         };
+        self.ahead.forget();
         loop {
             if !self.link.is_ready() {
                 self.list(block);
@@ -63,7 +64,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 working.sent_to = end;
             }
             let offset = first.distance(working.tcp.una());
-            let (sending, buffers) = (&working.sending, &self.buffers);
+            let (sending, buffers, ahead) = (&working.sending, &self.buffers, &mut self.ahead);
             let mut whole = true;
             let header = with_ports(&ends, &outgoing);
             let length = outgoing.length as usize;
@@ -76,7 +77,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 length,
                 |into| {
                     whole = u64::try_from(offset)
-                        .is_ok_and(|offset| sending.copy(offset, into, buffers));
+                        .is_ok_and(|offset| sending.copy(offset, into, buffers, ahead));
                 },
             );
             if length > 0 && !whole {
