@@ -69,7 +69,7 @@ impl Run {
     /// Gives a seat the requests that it is to send now.
     fn supply(&mut self, seat: u32, now: Instant) {
         // What is due later than the end is not part of the phase.
-        if self.phase.connection_per_request || self.is_over(now) {
+        if self.phase.connection_per_request || self.gathering.is_some() || self.is_over(now) {
             return;
         }
         if let Some(mut arrivals) = self.arrivals {
@@ -114,9 +114,16 @@ impl Run {
         if let Some(seat) = self.seats.get(cx.conn.seat) {
             seat.woken = false;
         }
+        if cx.conn.kind != Kind::Active {
+            return Step::stay();
+        }
+        if self.arrivals.is_none() {
+            // All have gathered.
+            self.supply(cx.conn.seat, cx.now);
+        }
         match self.seats.unsent(cx.conn.seat) {
-            Some(_) if cx.conn.kind == Kind::Active => self.flush(cx, 0),
-            _ => Step::stay(),
+            Some(_) => self.flush(cx, 0),
+            None => Step::stay(),
         }
     }
 

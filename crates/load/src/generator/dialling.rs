@@ -10,7 +10,7 @@ use super::run::Run;
 use super::{Conn, Kind};
 
 /// Connections being opened at once by a shard: fewer than the backlog of most servers.
-const DIALLING: u32 = 512;
+pub(super) const DIALLING: u32 = 512;
 /// The longest pause after attempts that failed.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 

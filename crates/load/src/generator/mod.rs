@@ -3,6 +3,7 @@
 
 mod active;
 mod dialling;
+mod gathering;
 mod idle;
 mod run;
 mod seats;

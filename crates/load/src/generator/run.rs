@@ -7,8 +7,9 @@ use std::time::Duration;
 use app::Cx;
 use base::Instant;
 
+use super::gathering::Gathering;
 use super::seats::{Flight, Seats};
-use super::{Conn, Ids, Place};
+use super::{Conn, Ids, Kind, Place};
 use crate::arrivals::Arrivals;
 use crate::response::{Answer, Answers};
 use crate::{Board, ErrorKind, Phase, Share, Span, Tally, Until};
@@ -43,6 +44,8 @@ pub(super) struct Run {
     pub dialling: u32,
     /// Connections whose port was taken, to be tried from another.
     pub redial: Vec<Conn>,
+    /// Closed loop: connections that wait for each other before the first request.
+    pub gathering: Option<Gathering>,
     /// After attempts that failed: how many in a row, and until when there is no other.
     pub failures: u32,
     pub pause: Instant,
@@ -99,6 +102,7 @@ impl Run {
             under_way: 0,
             dialling: 0,
             redial: Vec::new(),
+            gathering: Gathering::of(&phase, active, now),
             failures: 0,
             pause: Instant::ZERO,
             measured,
@@ -152,6 +156,7 @@ impl Run {
         if now >= self.next_span {
             self.publish(now, &place.board);
         }
+        self.gather(now, place);
         if self.phase.connection_per_request {
             return;
         }
@@ -214,6 +219,9 @@ impl Run {
             && self.budget != Some(0)
         {
             time = time.min(arrivals.next());
+        }
+        if let Some(gathering) = &self.gathering {
+            time = time.min(gathering.until());
         }
         match self.dial_time(now) {
             Some(dial) => time.min(dial),
@@ -281,6 +289,11 @@ impl Run {
         self.tally.connect.record(cx.now.since(cx.conn.began).as_nanos() as u64);
         if let Some(seat) = self.seats.get(cx.conn.seat) {
             seat.id = Some(cx.id);
+        }
+        if cx.conn.kind == Kind::Active
+            && let Some(gathering) = &mut self.gathering
+        {
+            gathering.add();
         }
     }
 }

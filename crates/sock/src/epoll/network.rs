@@ -293,3 +293,22 @@ impl Network for EpollNetwork {
 
     fn abandon(&mut self, _socket: &mut Socket, _id: ConnId) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::EpollNetwork;
+    use crate::Config;
+
+    #[test]
+    fn no_wait_ends_early_whether_it_is_counted_in_nanoseconds_or_not() {
+        let mut network = EpollNetwork::new(&Config::default()).unwrap();
+        for precise in [true, false] {
+            network.precise = precise;
+            let (time, start) = (Duration::from_micros(1_300), Instant::now());
+            network.wait(Some(time)).unwrap();
+            assert!(start.elapsed() >= time && !network.has_events());
+        }
+    }
+}

@@ -1,7 +1,11 @@
 //! Closed and open loop: who is asked when, and what a stall does.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Duration;
+
+use app::DialError;
 
 use super::world::{Act, OK, Server, World, answering, phase};
 use crate::{ErrorKind, Phase, Tally, Until};
@@ -45,6 +49,40 @@ fn a_stall_hides_from_the_closed_loop_and_not_from_the_open_one() {
     assert!(p50 <= 2 * MS, "{p50:?}");
     assert!(p95 > 400 * MS && p95 < 600 * MS, "{p95:?}");
     assert!(p99 > 850 * MS, "{p99:?}");
+}
+
+/// The connections of a large closed loop are all open before the first request: those that are
+/// would keep the server from accepting the others.
+#[test]
+fn many_connections_gather_before_the_first_request_and_few_do_not() {
+    for (connections, turns) in [(2_000, 2_000 / 64), (500, 0)] {
+        let first = Rc::new(Cell::new(None));
+        let (seen, mut answer) = (Rc::clone(&first), answering(MS, OK));
+        let server: Server = Box::new(move |now, bytes| {
+            seen.set(seen.get().or(Some(now)));
+            answer(now, bytes)
+        });
+        let mut world = World::new(vec![Phase { connections, ..phase() }], server);
+        let start = world.now;
+        let tally = world.run(2_000 * MS);
+        let waited = first.get().unwrap().since(start);
+        // 64 connections are opened in a turn of 100 µs.
+        assert!(waited >= 100 * US * turns, "{connections}: {waited:?}");
+        assert!(waited <= 100 * US * (turns + 3), "{connections}: {waited:?}");
+        assert_eq!((world.opened, tally.all_errors()), (connections, 0));
+    }
+    // Whoever cannot come is not waited for.
+    let mut world = World::new(vec![Phase { connections: 2_000, ..phase() }], answering(MS, OK));
+    world.orders.begin_next();
+    world.turn();
+    world.refuses = Some(DialError::Refused);
+    for _ in 0..20 {
+        world.turn();
+    }
+    world.orders.stop();
+    world.turn();
+    let answers: u64 = world.board.take().iter().map(|span| span.tally.answers).sum();
+    assert!(answers >= 64, "{answers}");
 }
 
 #[test]
