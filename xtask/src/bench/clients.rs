@@ -111,6 +111,11 @@ impl Clients<'_> {
         thread::sleep(Duration::from_secs(4));
         let memory = process.own_memory()?;
         process.wait(Duration::from_secs(30))?;
+        // wrk does not say how many of its connections came to be.
+        let all = format!("\"connections\": {connections},");
+        if kind != Kind::Wrk && !process.printed()?.contains(&all) {
+            return Err(format!("{} did not open {connections} connections", kind.name()).into());
+        }
         Ok(memory)
     }
 
