@@ -62,7 +62,8 @@ fn many_connections_gather_before_the_first_request_and_few_do_not() {
             seen.set(seen.get().or(Some(now)));
             answer(now, bytes)
         });
-        let mut world = World::new(vec![Phase { connections, ..phase() }], server);
+        let until = Until::Time(20 * MS);
+        let mut world = World::new(vec![Phase { connections, until, ..phase() }], server);
         let start = world.now;
         let tally = world.run(2_000 * MS);
         let waited = first.get().unwrap().since(start);
