@@ -99,3 +99,58 @@ fn questions_leave_buffers_for_answers() {
     let plan = questions(4, 6_000, 6_000);
     assert_done(world(12, vec![plan; 30], Vec::new()), 30 * 4 * 6_000);
 }
+
+/// Two hosts that each open as many connections to the other as they accept, with so many blocks and
+/// buffers each, and no more: everything is answered all the same.
+fn both_ways(working: u32, buffers: u32, (calls, plan): (u32, &Plan)) -> World {
+    let mut prng = Prng::new(1);
+    let delay = Duration::from_millis(1);
+    let line = Line { delay, nanos_per_byte: 8, queue: 500, weather: Weather::default() };
+    let hosts = [1, 2].map(|number| {
+        let mut config = config(number, &mut prng);
+        config.working = working;
+        config.buffers = buffers;
+        HostPlan { number, config, line, ahead: Duration::ZERO, ports: 1_000, slow: 0 }
+    });
+    let at = Instant::from_millis(1_000);
+    let call = |client: usize| Call {
+        at,
+        client,
+        server: 2 - client as u8,
+        ipv6: false,
+        plan: plan.clone(),
+    };
+    let scenario = Scenario {
+        hosts: hosts.into_iter().collect(),
+        calls: (0..calls).flat_map(|_| [0, 1]).map(call).collect(),
+        calm_at: Instant::ZERO,
+        jumps: Vec::new(),
+        odd_peers: Vec::new(),
+        tight: false,
+    };
+    World::new(1, scenario)
+}
+
+/// Both ends ask with all the blocks they have once waited for each other.
+#[test]
+fn blocks_run_dry_at_both_ends_and_everything_finishes() {
+    for working in [8, 12, 16] {
+        let plan = Plan { rest: 300, ..questions(8, 300, 700) };
+        let mut world = both_ways(working, 256, (30, &plan));
+        let done = world.run(Instant::from_millis(60_000), World::all_done);
+        assert_eq!(done, Ok(true), "{working} blocks");
+        let delivered = |host: usize| world.hosts[host].app.delivered;
+        assert_eq!([delivered(0), delivered(1)], [30 * 8 * 1_000; 2]);
+    }
+}
+
+#[test]
+fn buffers_run_dry_at_both_ends_and_everything_finishes() {
+    for buffers in [8, 12] {
+        let mut world = both_ways(48, buffers, (10, &questions(3, 6_000, 6_000)));
+        let done = world.run(Instant::from_millis(60_000), World::all_done);
+        assert_eq!(done, Ok(true), "{buffers} buffers");
+        let delivered = |host: usize| world.hosts[host].app.delivered;
+        assert_eq!([delivered(0), delivered(1)], [10 * 3 * 12_000; 2]);
+    }
+}

@@ -19,6 +19,10 @@ use crate::send_queue::SendQueue;
 const ROOM_MIN: usize = 1024;
 /// When fewer than one block in this many is free, they are scarce.
 const SCARCE: u32 = 4;
+/// One block in this many is left for what arrives, and one at least.
+const ARRIVALS: u32 = 8;
+/// In place of a slot.
+const FREE: u32 = u32::MAX;
 /// For so many buffers there is one window that can grow, of at most so many.
 const BUFFERS_A_WIDE: u32 = 128;
 const WIDE_MOST: u32 = 64;
@@ -58,6 +62,8 @@ pub(crate) struct Facts {
     pub(crate) time_wait: bool,
     /// It is on the list of those to be looked at in the next turn.
     pub(crate) listed: bool,
+    /// It is on a list of those that wait for a buffer.
+    pub(crate) starved: bool,
     /// A source had fewer bytes than it was said to have.
     pub(crate) short: bool,
     /// The handler has been told that the engine is closing down.
@@ -68,7 +74,7 @@ impl Block {
     fn new() -> Self {
         Self {
             tcp: Working::new(),
-            slot: 0,
+            slot: FREE,
             sending: SendQueue::new(),
             received: ReceiveStore::new(),
             sent_to: Seq(0),
@@ -112,6 +118,11 @@ impl Block {
     /// Whether a record alone could hold all there is of it.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.is_idle() && self.tcp.is_quiet()
+    }
+
+    /// Whether a connection has it.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.slot != FREE
     }
 
     /// Whether nothing is to be done for it but what TCP may still have to say.
@@ -194,7 +205,9 @@ impl Blocks {
         block.slot = slot;
         block.waiting = Next::Read;
         block.timer = None;
-        block.facts = Facts::default();
+        // The lists may have it from its last use.
+        let Facts { listed, starved, .. } = block.facts;
+        block.facts = Facts { listed, starved, ..Facts::default() };
         Some(index)
     }
 
@@ -203,6 +216,7 @@ impl Blocks {
         let block = &mut self[index];
         block.sending.clear(buffers);
         block.received.clear(buffers);
+        block.slot = FREE;
         let wide = block.received.narrow();
         self.wide.extend(wide);
         self.free.push(index);
@@ -245,6 +259,11 @@ impl Blocks {
     /// The same if so many more were taken.
     pub(crate) const fn are_scarce_beside(&self, more: u32) -> bool {
         self.available() < self.capacity.div_ceil(SCARCE) + more
+    }
+
+    /// Blocks that are left for what arrives.
+    pub(crate) const fn for_arrivals(&self) -> u32 {
+        self.capacity.div_ceil(ARRIVALS)
     }
 
     /// Bytes of memory in use: every block that was ever taken.

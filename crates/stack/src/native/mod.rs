@@ -17,6 +17,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod waiting;
 
 pub use audit::Inconsistency;
 pub use patience::Park;
@@ -42,6 +43,7 @@ use crate::receive_store::{PAGE, ReceiveStore};
 use crate::replies::Replies;
 use crate::{Config, Drops, Listener, Reason, Vitals};
 use patience::Patience;
+use waiting::Lists;
 
 /// Batches of packets taken in one turn at most.
 const BATCHES_A_TURN: u32 = 4;
@@ -80,8 +82,8 @@ struct Core<P: Port, C> {
     time_waits: VecDeque<u32>,
     /// Records in TIME-WAIT. `time_waits` may hold some slots that are no more.
     in_time_wait: u32,
-    /// Blocks to be looked at in the next turn.
-    again: VecDeque<u32>,
+    /// Blocks that could not do all they had to.
+    lists: Lists,
     /// Wakes for sleeping connections that found no block.
     wakes: VecDeque<ConnId>,
     /// Where bytes in several buffers are put behind one another for a handler.
@@ -188,7 +190,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
             in_time_wait: 0,
-            again: VecDeque::with_capacity(config.working as usize),
+            lists: Lists::new(config.working),
             wakes: VecDeque::with_capacity(limits.connections as usize),
             scratch: Vec::with_capacity(ReceiveStore::WINDOW as usize),
             sweep: sweep::Sweep::new(now),
@@ -395,15 +397,6 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         vitals.buffers_most.set(u64::from(self.buffers.capacity()));
         vitals.frames_most.set(u64::from(self.link.frames_most()));
         vitals.reserved.set(reserved as u64);
-    }
-
-    /// Puts a block on the list for the next turn.
-    fn list(&mut self, block: u32) {
-        let facts = &mut self.blocks[block].facts;
-        if !facts.listed {
-            facts.listed = true;
-            self.again.push_back(block);
-        }
     }
 }
 

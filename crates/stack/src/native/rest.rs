@@ -97,9 +97,6 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Gives a block back; its connection has no use for it any more.
     fn release(&mut self, block: u32) {
         self.wheel.cancel(block);
-        if self.blocks[block].facts.listed {
-            self.again.retain(|&listed| listed != block);
-        }
         self.blocks.give(block, &mut self.buffers);
     }
 
@@ -277,7 +274,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let config = &self.settings.tcp;
         let timer = sleep_timer::is_due(self.now, sleeping.timer);
         let probe = sleeping.keep_alive_in(config, self.now) == Some(Duration::ZERO);
-        if !timer && !probe && !self.draining {
+        if !timer && !probe && !self.draining || !self.may_begin() {
             return false;
         }
         let Some(block) = self.wake_up(slot, sleeping) else { return false };
@@ -353,6 +350,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(slot) = self.flows.slot(id) else { return };
         let block = match self.flows.get(slot).map(|record| record.body) {
             Some(Body::Working(block)) => block,
+            Some(Body::Sleeping(_)) if !self.may_begin() => return self.put_off(id),
             Some(Body::Sleeping(sleeping)) => match self.wake_up(slot, &sleeping) {
                 Some(block) => block,
                 None => return self.put_off(id),
@@ -396,7 +394,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Delivers wakes that were put off, as far as blocks have become free. Gives how many.
     pub(super) fn deliver_wakes<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
         let mut delivered = 0;
-        while self.blocks.available() > 0
+        while self.may_begin()
+            && self.blocks.available() > 0
             && let Some(id) = self.wakes.pop_front()
         {
             delivered += 1;
@@ -433,7 +432,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// When there is something to do without anything arriving.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if !self.again.is_empty() || self.link.is_blocked() {
+        let wakes = !self.wakes.is_empty() && self.may_begin();
+        if self.has_listed() || wakes || self.link.is_blocked() {
             return Some(self.now);
         }
         let look = (self.flows.len() > 0).then(|| self.sweep.next(self.flows.len()));

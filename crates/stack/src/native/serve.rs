@@ -9,6 +9,7 @@ use port::Port;
 use tcp::{Events, Tuple};
 
 use super::output::Fed;
+use super::waiting::Want;
 use super::{Core, tcp_turn};
 
 /// Calls of one connection's handler before another connection has its turn.
@@ -64,7 +65,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             if self.blocks[block].facts.short {
                 return self.abort(app, block, End::ShortSource);
             }
-            if !all_sent || self.next_event(block).is_none() {
+            // One that waits for a buffer is on a list already.
+            let waits = !all_sent || self.blocks[block].facts.starved;
+            if waits || self.next_event(block).is_none() {
                 return self.settle(app, block);
             }
         }
@@ -82,7 +85,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 Fate::Over => return Fate::Over,
                 Fate::Starved => {
                     new = bytes;
-                    self.list(block);
+                    let want = self.want(block, event);
+                    self.starve(block, want);
                     break;
                 }
             }
@@ -119,12 +123,15 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         is_short && self.blocks[block].sending.buffers_held() > 0
     }
 
-    /// Whether there is a buffer for what a call may put out. The end that opened a connection asks,
-    /// so it always leaves buffers for taking answers in: two ends whose questions and answers hold
-    /// all the buffers of both would wait for each other.
-    fn has_buffer(&self, block: u32, event: Event) -> bool {
+    /// What a call may put out.
+    fn want(&self, block: u32, event: Event) -> Want {
         let asks = self.blocks[block].tcp.opened() && event != Event::Data;
-        self.buffers.available() > if asks { self.settings.buffers_for_payload } else { 0 }
+        if asks { Want::Ask } else { Want::Answer }
+    }
+
+    /// Whether there is a buffer for what a call may put out.
+    fn has_buffer(&self, block: u32, event: Event) -> bool {
+        self.buffers.available() > self.leaves(self.want(block, event))
     }
 
     /// Keeps bytes that were not consumed where they are found later.

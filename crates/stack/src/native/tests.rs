@@ -6,6 +6,7 @@ mod http;
 mod pair;
 mod passing;
 mod reply;
+mod waiting;
 
 use core::time::Duration;
 use std::vec::Vec;

@@ -1,4 +1,4 @@
-//! Timers that have run out, and connections that could not do all they had to in their last turn.
+//! Timers that have run out.
 
 use app::{DialError, Handler};
 use port::Port;
@@ -47,17 +47,5 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             }
         }
         self.run(app, block, &[]);
-    }
-
-    /// Goes on with connections that were put off. Gives how many.
-    pub(super) fn run_listed<H: Handler<Conn = C>>(&mut self, app: &mut H) -> u32 {
-        // Those put off again come behind those that are here now.
-        let count = self.again.len();
-        for _ in 0..count {
-            let Some(block) = self.again.pop_front() else { break };
-            self.blocks[block].facts.listed = false;
-            self.run(app, block, &[]);
-        }
-        count as u32
     }
 }
