@@ -16,7 +16,7 @@ pub enum Reason {
     Fragment,
     /// Sent to somebody else, or from an address that nobody can have.
     NotForUs,
-    /// Neither TCP nor ICMP nor ARP.
+    /// Neither TCP, UDP, ICMP nor ARP.
     UnknownProtocol,
     /// Another station claims one of our addresses.
     AddressConflict,

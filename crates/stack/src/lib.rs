@@ -38,6 +38,7 @@ mod vitals;
 
 pub use config::{Config, Listener, Route, Secrets};
 pub use drops::{Drops, Reason};
+pub use link::DatagramTaker;
 pub use native::{Inconsistency, Native, Park};
 pub use vitals::Vitals;
 // What a configuration and a port are made of.

@@ -31,6 +31,7 @@ impl<P: Port> Link<P> {
     pub(crate) fn control(&mut self, control: &Control, frame: &[u8]) -> Option<Complaint> {
         let result = match control {
             Control::Arp { payload } => self.arp(&frame[*payload..]).map(|()| None),
+            Control::Udp(datagram) => self.datagram(datagram, frame).map(|()| None),
             Control::Icmpv4 { header, message } => icmpv4::Repr::parse(&frame[message.clone()])
                 .map_err(Reason::from)
                 .and_then(|message| self.icmpv4(header, &message)),

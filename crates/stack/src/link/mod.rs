@@ -13,6 +13,7 @@ mod packet;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 use alloc::sync::Arc;
 use core::net::IpAddr;
@@ -29,6 +30,8 @@ pub(crate) use control::{Complaint, Trouble};
 use neighbors::Neighbors;
 pub(crate) use packet::{Control, Found, Packet, PlainSegment, Segment};
 use routes::Routes;
+pub use udp::DatagramTaker;
+use udp::Takers;
 
 /// Bytes of a buffer for one packet: an Ethernet frame of the link's longest, and room to spare for
 /// VLAN tags, in whole cache lines. 1,664 for the usual MTU of 1,500.
@@ -58,6 +61,7 @@ pub(crate) struct Link<P: Port> {
     /// What the port said when it failed.
     failure: Option<P::Error>,
     drops: Arc<Drops>,
+    datagrams: Takers,
 }
 
 impl<P: Port> Link<P> {
@@ -82,6 +86,7 @@ impl<P: Port> Link<P> {
             answering: None,
             failure: None,
             drops,
+            datagrams: Takers::new(config.secrets.flows.secret_hash([2])),
         })
     }
 

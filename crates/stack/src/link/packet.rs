@@ -12,6 +12,7 @@ use wire::protocol::{self, Ecn};
 use wire::{ethernet, ipv4, ipv6, tcp};
 
 use super::Link;
+use super::udp::Datagram;
 use crate::drops::Reason;
 
 /// What a frame that arrived holds.
@@ -27,6 +28,7 @@ pub(crate) enum Packet {
 #[derive(Clone, Debug)]
 pub(crate) enum Control {
     Arp { payload: usize },
+    Udp(Datagram),
     Icmpv4 { header: ipv4::Repr, message: Range<usize> },
     Icmpv6 { header: ipv6::Repr, message: Range<usize>, from: Mac },
 }
@@ -168,7 +170,12 @@ impl<P: Port> Link<P> {
                 let message = offset(frame, packet.payload());
                 Ok(Packet::Control(Control::Icmpv4 { header, message }))
             }
-            protocol::ICMPV4 => Err(Reason::NotForUs),
+            protocol::UDP if self.addresses.contains(local) => {
+                let message = offset(frame, packet.payload());
+                let packet = offset(frame, bytes).start;
+                Ok(Packet::Control(Control::Udp(Datagram { remote, local, packet, message })))
+            }
+            protocol::ICMPV4 | protocol::UDP => Err(Reason::NotForUs),
             _ => Err(Reason::UnknownProtocol),
         }
     }
@@ -215,7 +222,13 @@ impl<P: Port> Link<P> {
                 let from = ethernet.source;
                 Ok(Packet::Control(Control::Icmpv6 { header, message, from }))
             }
-            protocol::TCP | protocol::ICMPV6 => Err(Reason::NotForUs),
+            // Nobody is answered who has no address.
+            protocol::UDP if self.addresses.contains(local) && !source.is_unspecified() => {
+                let message = offset(frame, packet.payload());
+                let packet = offset(frame, bytes).start;
+                Ok(Packet::Control(Control::Udp(Datagram { remote, local, packet, message })))
+            }
+            protocol::TCP | protocol::ICMPV6 | protocol::UDP => Err(Reason::NotForUs),
             _ => Err(Reason::UnknownProtocol),
         }
     }

@@ -36,7 +36,7 @@ use tcp::{ChallengeLimit, Cookies, Reset, Tuple};
 use crate::blocks::Blocks;
 use crate::clients::Clients;
 use crate::flows::Flows;
-use crate::link::Link;
+use crate::link::{DatagramTaker, Link};
 use crate::ports::Ports;
 use crate::read_ahead::ReadAhead;
 use crate::receive_store::{PAGE, ReceiveStore};
@@ -271,6 +271,12 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     /// What the engine does when it has nothing to do; [`Park::Adapt`] if nothing is said.
     pub const fn set_park(&mut self, park: Park) {
         self.patience.set(park);
+    }
+
+    /// Has the UDP datagrams for a port of ours given to `take`. Those for other ports are answered with
+    /// "port unreachable".
+    pub fn take_datagrams(&mut self, port: u16, take: DatagramTaker) {
+        self.core.link.take_datagrams(port, take);
     }
 
     /// The port, to look at what it counts.
