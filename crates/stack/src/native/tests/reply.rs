@@ -189,6 +189,8 @@ fn answers_that_are_not_one_segment_take_the_long_way() {
 #[derive(Default)]
 struct Polite {
     opened: u32,
+    /// Times that it was offered bytes or the end of them.
+    offered: u32,
     ended: Vec<End>,
     greeting: &'static [u8],
     goodbye: &'static [u8],
@@ -204,9 +206,15 @@ impl Handler for Polite {
     }
 
     fn data(&mut self, cx: &mut Cx<'_, u32>, rx: &[u8]) -> Step {
+        self.offered += 1;
         let answer = if cx.input_ended { self.goodbye } else { b"answer" };
         assert!(cx.out.put(answer).is_ok());
         Step::idle(rx.len())
+    }
+
+    fn wake(&mut self, _: &mut Cx<'_, u32>) -> Step {
+        assert!(self.opened == 0, "woken after it had closed");
+        Step::stay()
     }
 
     fn end(&mut self, cx: &mut Cx<'_, u32>, why: End) {
@@ -238,7 +246,7 @@ fn opening_asking_and_closing_needs_no_block() {
             Engine::<super::pair::Client>::drain(&mut pair.near, pair.now, &mut pair.client);
         }
     }
-    assert_eq!(most, (1, 0));
+    assert_eq!((most, pair.far.core.counters.accepted.get()), ((1, 0), 1));
     assert_eq!((pair.server.opened, pair.server.ended.as_slice()), (1, &[End::Closed][..]));
     assert_eq!(pair.connections(), (0, 0));
     pair.run(Duration::from_secs(200));
@@ -258,6 +266,7 @@ fn a_handler_that_speaks_first_or_last_is_heard() {
     pair.run(Duration::from_secs(200));
     // What comes after it has closed is of no use to the client.
     assert_eq!((pair.server.ended.len(), pair.connections()), (1, (0, 0)));
+    assert_eq!(pair.server.offered, 2, "the question, and the end");
     pair.check_nothing_leaked();
 }
 
@@ -277,6 +286,12 @@ fn a_handshake_or_a_close_that_takes_long_gets_a_block_and_its_timers() {
     for _ in 0..60 {
         pair.run(Duration::from_millis(50));
         seen[1] |= held(&pair).1 == 1;
+        if let Some(id) = pair.far.core.flows.id(0)
+            && held(&pair) == (0, 1)
+        {
+            // Nothing is left for it to be woken for.
+            pair.far.wake(pair.now, id, &mut pair.server);
+        }
         assert_eq!(pair.far.core.audit(), Ok(()));
     }
     assert_eq!((seen, pair.server.ended.len()), ([true; 2], 1));
