@@ -46,6 +46,8 @@ pub(crate) struct Block {
 /// Where a connection stands with its handler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Facts {
+    /// The peer has opened it, and not shown yet that it can be reached.
+    pub(crate) half_open: bool,
     /// The handshake is complete.
     pub(crate) established: bool,
     /// The handler has been told so.

@@ -259,6 +259,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Remembers what happened to a connection, for the handler to be told.
     pub(super) fn note_events(&mut self, block: u32, events: Events) {
+        if events.any(Events::ESTABLISHED) {
+            self.set_half_open(block, false);
+        }
         let working = &mut self.blocks[block];
         let facts = &mut working.facts;
         if events.any(Events::ESTABLISHED) {

@@ -78,6 +78,8 @@ struct Core<P: Port, C> {
     ahead: ReadAhead,
     /// Timers by block.
     wheel: TimerWheel,
+    /// Blocks in SYN-RECEIVED.
+    half_open: u32,
     /// Connections in TIME-WAIT, the one that ends first in front.
     time_waits: VecDeque<u32>,
     /// Records in TIME-WAIT. `time_waits` may hold some slots that are no more.
@@ -126,6 +128,28 @@ struct Settings {
     buffers_for_payload: u32,
 }
 
+impl Settings {
+    /// For a link with this MTU.
+    fn new(config: &Config, mtu: u16) -> Self {
+        let limits = &config.limits;
+        let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
+        Self {
+            tcp: tcp::Config {
+                receive_window: window,
+                receive_window_max: (config.buffers / WINDOWS)
+                    .saturating_mul(PAGE as u32)
+                    .clamp(window, ReceiveStore::WINDOW_WIDE),
+                ..config.tcp.clone()
+            },
+            connections: limits.connections,
+            held_bytes: (limits.held_bytes as usize).min(window as usize),
+            evict_idle: limits.evict_idle,
+            sequence_key: config.secrets.sequence,
+            buffers_for_payload: 1 + ReceiveStore::buffers_for(usize::from(mtu)),
+        }
+    }
+}
+
 /// The parts of a connection's surroundings that every call of TCP wants.
 macro_rules! tcp_turn {
     ($core:expr) => {
@@ -151,21 +175,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         let mtu = port.caps().mtu;
         let reserved = Self::bytes_for(config, mtu);
         let mut arena = Arena::new(reserved, Touch::Later)?;
-        let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
-        let settings = Settings {
-            tcp: tcp::Config {
-                receive_window: window,
-                receive_window_max: (config.buffers / WINDOWS)
-                    .saturating_mul(PAGE as u32)
-                    .clamp(window, ReceiveStore::WINDOW_WIDE),
-                ..config.tcp.clone()
-            },
-            connections: limits.connections,
-            held_bytes: (limits.held_bytes as usize).min(window as usize),
-            evict_idle: limits.evict_idle,
-            sequence_key: config.secrets.sequence,
-            buffers_for_payload: 1 + ReceiveStore::buffers_for(usize::from(mtu)),
-        };
+        let settings = Settings::new(config, mtu);
         // Not a secret worth much, and different in every process: the budget must only be hard to
         // tell from outside.
         let seed = config.secrets.flows.secret_hash([u64::from(config.shard)]);
@@ -188,6 +198,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             buffers: Pool::new_in(&mut arena, config.buffers, BUFFER_BYTES)?,
             ahead: ReadAhead::new(),
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
+            half_open: 0,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
             in_time_wait: 0,
             lists: Lists::new(config.working),

@@ -315,6 +315,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             working.sending.push_bytes(frame, &mut self.buffers);
         }
         working.sent_to = working.tcp.end();
+        self.set_half_open(block, matches!(flight, InFlight::Greeting(_)));
         Some(block)
     }
 

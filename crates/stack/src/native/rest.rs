@@ -96,6 +96,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Gives a block back; its connection has no use for it any more.
     fn release(&mut self, block: u32) {
+        self.set_half_open(block, false);
         self.wheel.cancel(block);
         self.blocks.give(block, &mut self.buffers);
     }

@@ -369,6 +369,34 @@ fn more_sleep_than_can_work_and_cookies_carry_them_over() {
 /// A SYN that came while blocks were scarce is answered with a cookie, its copy a moment later with
 /// a block. The peer acknowledges the first answer, and was once reset for it; or its first segment
 /// comes after its second, which was taken for an answer to nothing.
+/// A flood of SYNs, before, took three quarters of the working blocks, and each was answered again and
+/// again.
+#[test]
+fn a_thousand_half_open_connections_are_enough_and_cookies_carry_the_others() {
+    const COUNT: u32 = 1_500;
+    let many = |config: &mut crate::Config| {
+        (config.limits.connections, config.working, config.buffers) = (2_000, 4_096, 4_096);
+    };
+    let mut pair = Pair::with_both(Echo, Faults::default(), many, many);
+    // So that each knows where the other is.
+    pair.connect(1);
+    pair.run(Duration::from_secs(2));
+    for port in 0..COUNT {
+        pair.connect(1_000 + port as u16);
+    }
+    for _ in 0..COUNT.div_ceil(32) {
+        pair.near_alone();
+    }
+    for _ in 0..COUNT.div_ceil(32) {
+        pair.far_alone();
+    }
+    assert_eq!(pair.half_open(), 1_024);
+    pair.run(Duration::from_secs(5));
+    assert_eq!((pair.connections(), pair.half_open()), ((COUNT + 1, COUNT + 1), 0));
+    assert_eq!(pair.far.core.half_open, 0);
+    pair.check_nothing_leaked();
+}
+
 #[test]
 fn late_and_repeated_segments_of_a_handshake_with_a_cookie_reset_nobody() {
     let faults = Faults {

@@ -287,6 +287,21 @@ impl<H: Handler> Pair<H> {
         assert_eq!(self.far.audit(), Ok(()));
     }
 
+    /// A turn of the client's stack.
+    pub fn near_alone(&mut self) {
+        self.near.turn(self.now, &mut self.client).unwrap();
+    }
+
+    /// A turn of the server's.
+    pub fn far_alone(&mut self) {
+        self.far.turn(self.now, &mut self.server).unwrap();
+    }
+
+    /// Connections that the server has answered, and that have not shown themselves.
+    pub fn half_open(&self) -> u32 {
+        self.far.core.half_open + self.far.core.replies.greetings()
+    }
+
     pub fn drain(&mut self) {
         self.far.drain(self.now, &mut self.server);
     }
