@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use app::{Counters, Cx, Dial, DialError, Engine, Handler, Step};
 use base::{ConnId, Instant, Limits, Prng, SipKey};
@@ -18,15 +18,21 @@ const PORTS: u32 = 50_000;
 /// Connections being opened, or requests under way, at once.
 const AT_ONCE: u32 = 256;
 
-/// Answers every byte with one.
+/// Answers every byte with one, and lets a connection rest for an hour at most.
 struct Echo;
+
+const REST: Duration = Duration::from_secs(3_600);
 
 impl Handler for Echo {
     type Conn = u32;
 
+    fn open(&mut self, _: &mut Cx<'_, u32>) -> Step {
+        Step::idle(0).within(REST)
+    }
+
     fn data(&mut self, cx: &mut Cx<'_, u32>, rx: &[u8]) -> Step {
         let _ = cx.out.put_some(rx);
-        Step::idle(rx.len())
+        Step::idle(rx.len()).within(REST)
     }
 }
 
@@ -96,6 +102,8 @@ fn config(number: u8, connections: u32, addresses: Vec<IpAddr>, routes: Vec<Rout
 
 struct Crowd {
     start: Clock,
+    /// Time that did not really pass.
+    skipped: Duration,
     near: Native<MemPort, u32>,
     far: Native<MemPort, u32>,
     asker: Asker,
@@ -122,11 +130,11 @@ impl Crowd {
                 .expect("address space for the tables")
         };
         let (near, far) = (reserve(near, &near_config), reserve(far, &far_config));
-        Self { start: Clock::now(), near, far, asker: Asker::default() }
+        Self { start: Clock::now(), skipped: Duration::ZERO, near, far, asker: Asker::default() }
     }
 
     fn now(&self) -> Instant {
-        Instant::from_nanos(self.start.elapsed().as_nanos() as u64)
+        Instant::ZERO + self.start.elapsed() + self.skipped
     }
 
     /// One turn of each stack. The wire does not fail.
@@ -141,6 +149,24 @@ impl Crowd {
         while self.asker.opened < connections {
             self.turn();
         }
+    }
+
+    /// Lets a minute pass in which nothing arrives, turning the server whenever it asks for that;
+    /// gives the share of a core that its turns took, which is what all the time limits cost.
+    fn rest(&mut self) -> f64 {
+        let start = self.now();
+        let (mut now, mut busy) = (start, Duration::ZERO);
+        let until = start + Duration::from_secs(60);
+        while now < until {
+            let next = Engine::<Echo>::deadline(&self.far).unwrap_or(until);
+            now = next.max(now + Duration::from_micros(1));
+            let turn = Clock::now();
+            let _ = self.far.turn(now, &mut Echo);
+            busy += turn.elapsed();
+        }
+        let span = now - start;
+        self.skipped += span;
+        busy.as_secs_f64() / span.as_secs_f64()
     }
 
     /// Asks over connections picked at random; gives the nanoseconds each request took in all.
@@ -173,6 +199,10 @@ fn main() {
     for _ in 0..3 {
         let nanos = crowd.ask(400_000);
         println!("{nanos:.0} ns for a request and its answer, both ends");
+    }
+    for _ in 0..3 {
+        let share = crowd.rest() * 100.0;
+        println!("{share:.3} % of a core for a time limit on each that rests");
     }
     let bytes = crowd.far.bytes_touched();
     println!(
