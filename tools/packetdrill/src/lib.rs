@@ -17,6 +17,7 @@ mod calls;
 mod connection;
 mod counts;
 mod descriptor;
+mod entries;
 mod epoll;
 mod freebsd;
 mod info;
