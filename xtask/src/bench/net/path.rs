@@ -29,9 +29,6 @@ const PATHS: [(&str, u32, Duration); 4] = [
     ("20 ms there and back, 1 % lost", LOSS, DELAY),
 ];
 
-/// Seconds of a download, as many times those of other runs.
-const TIMES: u32 = 2;
-
 pub(super) fn compare(program: &Path, root: &Path, effort: Effort) -> Outcome<String> {
     let mut text = String::from(
         "\n| one download, Mbit/s | Linux, CUBIC (nginx) | crore, xdp | ratio | aim |\n\
@@ -45,7 +42,7 @@ pub(super) fn compare(program: &Path, root: &Path, effort: Effort) -> Outcome<St
             for index in order(round) {
                 let network = Network::harmed([toward(0), toward(loss)], 1500, round as u64)?;
                 let servers = Servers::start(network, program, root)?;
-                let speed = download(&servers, PORTS[index], effort.seconds * TIMES)?;
+                let speed = download(&servers, PORTS[index], effort.seconds)?;
                 println!("{speed:>12.1} Mbit/s  {}, {name}", NAMES[index]);
                 speeds[index].push(speed);
             }
