@@ -163,6 +163,8 @@ impl Crowd {
             let turn = Clock::now();
             let _ = self.far.turn(now, &mut Echo);
             busy += turn.elapsed();
+            // What was under way is acknowledged, or the server waits for its wire.
+            let _ = self.near.turn(now, &mut self.asker);
         }
         let span = now - start;
         self.skipped += span;
