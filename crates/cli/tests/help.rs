@@ -17,6 +17,7 @@ const FLAGS: [(&str, bool); 32] = [
     ("--net", true),
     ("--address", true),
     ("--gateway", true),
+    ("--park", true),
     ("--pcap", true),
     ("--pcap-bytes", true),
     ("--pcap-host", true),
