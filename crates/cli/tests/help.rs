@@ -11,7 +11,7 @@ fn text(arguments: &[&str]) -> String {
 }
 
 /// Each flag of `crore serve`, and whether it is a setting, so has a variable.
-const FLAGS: [(&str, bool); 32] = [
+const FLAGS: [(&str, bool); 33] = [
     ("--listen", true),
     ("--admin", true),
     ("--net", true),
