@@ -141,6 +141,7 @@ const _: () = assert!(PAGE.is_multiple_of(LINE));
 
 #[cfg(test)]
 mod tests {
+    #[cfg(not(miri))]
     use std::vec::Vec;
 
     #[cfg(not(miri))]
