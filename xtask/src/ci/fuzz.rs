@@ -8,7 +8,7 @@ use crate::run::{Invocation, program_exists};
 use super::report::Tally;
 
 /// Seconds for each target: enough to find what a change broke, not what nobody has found yet.
-const SECONDS: u32 = 30;
+const SECONDS: u32 = 15;
 
 /// Runs all targets, with cargo-fuzz, which is installed if it is missing.
 pub fn run(root: &Path) -> Outcome<Tally> {
