@@ -202,6 +202,13 @@ fn next(seed: u64) -> u64 {
     seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
 }
 
+/// The offsets that so many reads begin with from a seed, for tests.
+#[cfg(test)]
+pub fn places(bytes: usize, count: usize, seed: u64) -> impl Iterator<Item = usize> {
+    let seeds = std::iter::successors(Some(seed), |&seed| Some(next(seed)));
+    seeds.take(count).map(move |seed| offset(seed, bytes))
+}
+
 impl Drop for Map {
     fn drop(&mut self) {
         // SAFETY: this value owns the range. A failure would leave it mapped, which harms nobody.
