@@ -95,6 +95,7 @@ const MEMORY: Probe = Probe {
              reserved pages of 2 MiB. This is why a connection's record is one line, on huge pages, and why \
              packets are looked up in batches.",
     against: "memory read from",
+    count: SIZES.most,
     curves: &[
         Curve { name: "4 KiB pages", measure: |run| access(run, Pages::Small, false) },
         Curve { name: "4 KiB pages, 16 ahead", measure: |run| access(run, Pages::Small, true) },
@@ -158,11 +159,17 @@ fn map(run: &mut Run<'_>, measured: Measured, source: Source) -> Result<(), Stop
 
 /// Memory of these pages, unless it would take more than half of what is to be had.
 fn memory(run: &Run<'_>, pages: Pages) -> Result<Map, Stop> {
-    let bytes = run.goal() * 1024;
+    memory_of(run.goal(), pages)
+}
+
+/// So many KiB.
+fn memory_of(kib: u64, pages: Pages) -> Result<Map, Stop> {
+    let bytes = kib * 1024;
     let available = available_memory();
     if bytes > available / 2 {
         return Err(Stop::Other(format!(
-            "not begun: more than half of the {} that are to be had",
+            "{} are more than half of the {} that are to be had",
+            chart::Unit::Bytes.format(bytes as f64),
             chart::Unit::Bytes.format(available as f64)
         )));
     }
@@ -229,9 +236,8 @@ fn seed(size: u64, round: u64) -> u64 {
 }
 
 fn access(run: &mut Run<'_>, pages: Pages, ahead: bool) -> Result<(), Stop> {
-    let mut map = memory(run, pages)?;
-    let largest = run.goal().next_power_of_two();
-    let largest = if largest > run.goal() { largest / 2 } else { largest };
+    let largest = 1 << run.goal().max(1).ilog2();
+    let (mut map, largest, end) = as_much_as(largest, pages)?;
     let mut touched = 0;
     let mut size = ACCESS_KIB_MIN.min(largest >> DOUBLINGS_MIN).max(1);
     while size <= largest {
@@ -259,7 +265,21 @@ fn access(run: &mut Run<'_>, pages: Pages, ahead: bool) -> Result<(), Stop> {
         }
         size *= 2;
     }
-    Ok(())
+    end.map_or(Ok(()), Err)
+}
+
+/// As many KiB as are to be had, up to so many, a power of two; how many they are, and what kept it
+/// from being all.
+fn as_much_as(most: u64, pages: Pages) -> Result<(Map, u64, Option<Stop>), Stop> {
+    let (mut kib, mut end) = (most, None);
+    loop {
+        match memory_of(kib, pages) {
+            Ok(map) => return Ok((map, kib, end)),
+            Err(stop) if kib <= ACCESS_KIB_MIN => return Err(end.unwrap_or(stop)),
+            Err(stop) => end = end.or(Some(stop)),
+        }
+        kib /= 2;
+    }
 }
 
 #[cfg(test)]
