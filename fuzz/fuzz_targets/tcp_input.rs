@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use tcp::Config;
+use tcp::{Config, Extensions};
 use victim::{Action, Anything, Victim};
 use wire::tcp::Flags;
 
@@ -57,8 +57,11 @@ fn action(input: &mut Unstructured<'_>) -> Result<Action> {
 
 fn run(input: &mut Unstructured<'_>) -> Result<()> {
     let [sack, timestamps, ecn, nagle]: [bool; 4] = input.arbitrary()?;
-    let receive_window = input.int_in_range(1..=300_000)?;
-    let config = Config { sack, timestamps, ecn, nagle, receive_window, ..Config::default() };
+    let window = input.int_in_range(1..=300_000)?;
+    let mut config = Config::default();
+    config.receiving.window = window;
+    config.sending.nagle = nagle;
+    config.extensions = Extensions { sack, timestamps, ecn, ..Extensions::default() };
     let (how, shift) = (input.arbitrary()?, input.arbitrary()?);
     let mut victim = Victim::new(input.arbitrary()?, how, shift, config);
     while !input.is_empty() {

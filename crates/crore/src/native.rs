@@ -254,7 +254,8 @@ fn plain() -> Result<Config, LinkError> {
         sequence: SipKey::new([secret()?, secret()?]),
         cookies: SipKey::new([secret()?, secret()?]),
     };
-    let tcp = tcp::Config { timestamp_offset: secret()? as u32, ..tcp::Config::default() };
+    let mut tcp = tcp::Config::default();
+    tcp.extensions.timestamp_offset = secret()? as u32;
     Ok(Config {
         shard: 0,
         mac: Mac::default(),

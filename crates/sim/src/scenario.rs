@@ -142,7 +142,7 @@ impl Scenario {
             let micros = u64::from(0_u32.wrapping_sub(below).wrapping_sub(isn.0)) * 4;
             host.ahead = Duration::from_micros(micros);
             let millis = (micros / 1_000) as u32;
-            host.config.tcp.timestamp_offset =
+            host.config.tcp.extensions.timestamp_offset =
                 0_u32.wrapping_sub(millis).wrapping_sub(prng.below(5_000));
         }
     }
@@ -176,16 +176,16 @@ fn line(weather: Weather, prng: &mut Prng) -> Line {
 /// A host's settings: usual ones, or some that are scarce.
 fn limited(mut config: Config, tight: bool, prng: &mut Prng) -> Config {
     let settings = &mut config.tcp;
-    settings.timestamp_offset = prng.next_u32();
-    settings.sack = !prng.chance(150_000);
-    settings.timestamps = !prng.chance(150_000);
-    settings.ecn = !prng.chance(300_000);
-    settings.nagle = prng.chance(200_000);
+    settings.extensions.timestamp_offset = prng.next_u32();
+    settings.extensions.sack = !prng.chance(150_000);
+    settings.extensions.timestamps = !prng.chance(150_000);
+    settings.extensions.ecn = !prng.chance(300_000);
+    settings.sending.nagle = prng.chance(200_000);
     if prng.chance(300_000) {
-        settings.congestion = Algorithm::NewReno;
+        settings.sending.congestion = Algorithm::NewReno;
     }
     if prng.chance(300_000) {
-        settings.receive_window = 3_000 + prng.below(60_000);
+        settings.receiving.window = 3_000 + prng.below(60_000);
     }
     if prng.chance(250_000) {
         config.working = 8 + prng.below(8);

@@ -93,7 +93,7 @@ impl Working {
             self.rtt.syn_was_lost();
             // RFC 5681 section 3.1: the initial window is one segment then.
             let mss = u32::from(self.send.mss);
-            self.congestion = Congestion::new(turn.config.congestion, mss, true);
+            self.congestion = Congestion::new(turn.config.sending.congestion, mss, true);
         }
         self.timers.retransmission = Instant::NEVER;
     }
@@ -144,7 +144,8 @@ impl Working {
             return;
         }
         let echo = self.timestamps.and(header.options.timestamps).map_or(0, |stamps| stamps.echo);
-        let clock = crate::micros::timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let clock =
+            crate::micros::timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
         let elapsed = clock.wrapping_sub(echo);
         if echo != 0 && !delivery.echoes_earlier_copy && elapsed < ECHO_AGE_MAX_MS {
             self.rtt.sample(elapsed * 1_000);

@@ -67,7 +67,7 @@ impl Working {
                 //# if the FIN segment is now acknowledged, then enter FIN-
                 //# WAIT-2 and continue processing in that state.
                 self.state = State::FinWait2;
-                self.timers.idle = turn.now + turn.config.fin_wait_2;
+                self.timers.idle = turn.now + turn.config.timeouts.fin_wait_2;
             }
             State::Closing => self.enter_time_wait(turn, received),
             State::LastAck => {
@@ -100,7 +100,7 @@ impl Working {
 
     /// Lets the window follow what the application takes: for a caller who has just said that some was
     /// [consumed](Working::consumed), and has `room` bytes for what this connection may yet have to
-    /// keep. Never less than [`Config::receive_window`](crate::Config::receive_window).
+    /// keep. Never less than [`Receiving::window`](crate::Receiving::window).
     #[inline]
     pub fn follow_reader(&mut self, turn: &Turn<'_>, room: u32) {
         let round_trip = self.rtt.smoothed().unwrap_or(ROUND_TRIP_UNKNOWN_US);

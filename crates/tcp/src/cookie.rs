@@ -74,11 +74,11 @@ impl Cookies {
         let index = MSS_TABLE.iter().rposition(|size| *size <= theirs).unwrap_or(0) as u32;
         let step = step(now);
         let sequence = self.number(tuple, header.sequence, step, index);
-        let offered = header.options.timestamps.filter(|_| config.timestamps);
+        let offered = header.options.timestamps.filter(|_| config.extensions.timestamps);
         let agreed = Agreed::with(config, header);
         let ecn = offered.is_some() && agreed.ecn;
         let timestamps = offered.map(|stamps| Timestamps {
-            value: agreed.stamp(timestamp_clock(now, config.timestamp_offset)),
+            value: agreed.stamp(timestamp_clock(now, config.extensions.timestamp_offset)),
             echo: stamps.value,
         });
         let options = Options {
@@ -138,13 +138,13 @@ impl Cookies {
 
 /// The connection that the acknowledgment of a cookie completes.
 fn connection(config: &Config, now: Instant, header: &Repr, index: u32) -> Sleeping {
-    let stamps = header.options.timestamps.filter(|_| config.timestamps);
+    let stamps = header.options.timestamps.filter(|_| config.extensions.timestamps);
     let agreed = stamps.map_or(Agreed::NOTHING, |stamps| Agreed::read(stamps.echo));
     let settled = Settled {
         send_shift: agreed.shift,
         timestamps: stamps.is_some(),
-        sack: agreed.sack && config.sack,
-        ecn: agreed.ecn && config.ecn,
+        sack: agreed.sack && config.extensions.sack,
+        ecn: agreed.ecn && config.extensions.ecn,
         opened: false,
         cautious: false,
         wide: false,
@@ -174,8 +174,8 @@ impl Agreed {
     fn with(config: &Config, syn: &Repr) -> Self {
         Self {
             shift: syn.options.window_scale.map(|shift| shift.min(SHIFT_MAX)),
-            sack: syn.options.sack_permitted && config.sack,
-            ecn: syn.flags.all(Flags::ECE | Flags::CWR) && config.ecn,
+            sack: syn.options.sack_permitted && config.extensions.sack,
+            ecn: syn.flags.all(Flags::ECE | Flags::CWR) && config.extensions.ecn,
         }
     }
 

@@ -45,7 +45,7 @@ impl Sleeping {
             && header.sequence == self.receive_next
             && header.acknowledgment == self.send_next
             && header.window > 0
-            && config.receive_window > 0
+            && config.receiving.window > 0
             && is_newest(settled.timestamps.then_some(self.recent_timestamp), header)
             && !settled.cautious
             && !settled.wide
@@ -64,7 +64,7 @@ impl Sleeping {
             sent: Micros::of(turn.now),
             window: end.header.window,
         };
-        let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let value = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
         let mut receive = ReceiveSide::new(mss);
         receive.wake(self.receive_next, turn.config, settled.send_shift.is_some(), false);
         receive.nxt += 1;

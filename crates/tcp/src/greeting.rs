@@ -67,7 +67,7 @@ impl Greeting {
         let usual = header.flags == Flags::SYN || ecn;
         // What is counted down over the first segments is not remembered over a sleep, and an MSS of
         // 0 stands for none here.
-        if !usual || turn.config.quick_acks > 0 || options.mss == Some(0) {
+        if !usual || turn.config.receiving.quick_acks > 0 || options.mss == Some(0) {
             return None;
         }
         let greeting = Self {
@@ -91,7 +91,7 @@ impl Greeting {
     fn syn_ack(&self, turn: &Turn<'_>, mss: u16) -> Outgoing {
         let config = turn.config;
         let agreed = self.agreed(config, mss);
-        let value = timestamp_clock(turn.now, config.timestamp_offset);
+        let value = timestamp_clock(turn.now, config.extensions.timestamp_offset);
         let options = Options {
             mss: Some(mss),
             window_scale: agreed.send_shift.map(|_| config.window_scale()),
@@ -113,13 +113,13 @@ impl Greeting {
     /// What this end agrees on, as [`Working::accept`] does.
     #[inline]
     fn agreed(&self, config: &Config, mss: u16) -> Settled {
-        let scaled = config.window_scaling && self.shift != NO_SHIFT;
+        let scaled = config.extensions.window_scaling && self.shift != NO_SHIFT;
         let theirs = if self.mss == 0 { default_mss(self.offers.ipv6) } else { self.mss };
         Settled {
             send_shift: scaled.then(|| self.shift.min(SHIFT_MAX)),
-            timestamps: config.timestamps && self.offers.timestamps,
-            sack: config.sack && self.offers.sack,
-            ecn: config.ecn && self.offers.ecn,
+            timestamps: config.extensions.timestamps && self.offers.timestamps,
+            sack: config.extensions.sack && self.offers.sack,
+            ecn: config.extensions.ecn && self.offers.ecn,
             opened: false,
             cautious: false,
             wide: false,

@@ -81,7 +81,9 @@ mod window;
 mod working;
 
 pub use challenge::ChallengeLimit;
-pub use config::{Algorithm, Config, KeepAlive};
+pub use config::{
+    Algorithm, Config, Extensions, KeepAlive, Receiving, Retransmission, Sending, Timeouts,
+};
 pub use cookie::{Answered, Cookies, SynCookie};
 pub use farewell::Farewell;
 pub use greeting::Greeting;

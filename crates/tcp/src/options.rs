@@ -38,12 +38,12 @@ impl Working {
             mss: Some(self.receive.mss),
             window_scale: match answering {
                 true => self.scaled,
-                false => config.window_scaling,
+                false => config.extensions.window_scaling,
             }
             .then(|| config.window_scale()),
-            sack_permitted: if answering { self.sack } else { config.sack },
+            sack_permitted: if answering { self.sack } else { config.extensions.sack },
             timestamps: match self.timestamps {
-                None if answering || !config.timestamps => None,
+                None if answering || !config.extensions.timestamps => None,
                 recent => Some(self.stamps(turn, recent.map_or(0, |recent| recent.value))),
             },
             ..Options::default()
@@ -67,7 +67,10 @@ impl Working {
     }
 
     fn stamps(&self, turn: &Turn<'_>, echo: u32) -> Timestamps {
-        Timestamps { value: timestamp_clock(turn.now, turn.config.timestamp_offset), echo }
+        Timestamps {
+            value: timestamp_clock(turn.now, turn.config.extensions.timestamp_offset),
+            echo,
+        }
     }
 
     /// Agrees on options with a peer's SYN.
@@ -79,16 +82,16 @@ impl Working {
         let theirs = options.mss.unwrap_or(self.send.default_mss).max(MSS_MIN);
         self.send.mss = theirs.min(self.send.mss);
         let mss = u32::from(self.send.mss);
-        self.congestion = Congestion::new(config.congestion, mss, false);
-        self.sack = config.sack && options.sack_permitted;
-        if config.window_scaling
+        self.congestion = Congestion::new(config.sending.congestion, mss, false);
+        self.sack = config.extensions.sack && options.sack_permitted;
+        if config.extensions.window_scaling
             && let Some(shift) = options.window_scale
         {
             self.scaled = true;
             self.send.shift = shift.min(SHIFT_MAX);
             self.receive.shift = config.window_scale();
         }
-        if config.timestamps
+        if config.extensions.timestamps
             && let Some(stamps) = options.timestamps
         {
             self.timestamps = Some(RecentTimestamp { value: stamps.value, set: turn.now });
@@ -98,7 +101,7 @@ impl Working {
             false => syn.flags.all(Flags::ECE | Flags::CWR),
             true => syn.flags.any(Flags::ECE) && !syn.flags.any(Flags::CWR),
         };
-        self.ecn.on = config.ecn && ecn;
+        self.ecn.on = config.extensions.ecn && ecn;
     }
 
     /// RFC 7323 section 5.3 R1: an old duplicate is known by its timestamp.
@@ -114,7 +117,7 @@ impl Working {
         }
         let Some(stamps) = header.options.timestamps else {
             // RFC 7323 section 3.2: SHOULD silently drop.
-            let taken = turn.config.bare_segments;
+            let taken = turn.config.extensions.bare_segments;
             return if taken { Ok(()) } else { Err(Dropped::NoTimestamp) };
         };
         let old = (stamps.value.wrapping_sub(recent.value) as i32) < 0;
@@ -149,6 +152,6 @@ impl Working {
 
     /// Takes the window scale and timestamps of an option-less header for granted.
     pub(crate) fn offered(config: &Config) -> u16 {
-        config.receive_window.min(0xffff) as u16
+        config.receiving.window.min(0xffff) as u16
     }
 }

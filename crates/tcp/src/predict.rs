@@ -116,7 +116,7 @@ mod tests {
         let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
         let mut turn = Turn { config, now: Instant::from_millis(1), challenges };
         let options = Options {
-            timestamps: config.timestamps.then_some(Timestamps { value: 1, echo: 0 }),
+            timestamps: config.extensions.timestamps.then_some(Timestamps { value: 1, echo: 0 }),
             window_scale: scaled.then_some(2),
             sack_permitted: true,
             mss: Some(1_000),
@@ -176,7 +176,8 @@ mod tests {
         let (mut predicted, mut all) = (0, 0);
         for round in 0..400 {
             let timestamps = round % 2 == 0;
-            let config = Config { timestamps, ..Config::default() };
+            let mut config = Config::default();
+            config.extensions.timestamps = timestamps;
             let mut working = established(&config, round % 3 == 0);
             let mut now = Instant::from_millis(2);
             for _ in 0..60 {

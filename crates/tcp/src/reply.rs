@@ -95,7 +95,7 @@ impl Sleeping {
             lengths: (question.length as u16, answer),
             window: question.header.window,
         };
-        let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let value = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
         // The answer acknowledges the question, all of which the application took.
         let mut receive = ReceiveSide::new(mss);
         receive.wake(self.receive_next, turn.config, settled.send_shift.is_some(), false);
@@ -137,7 +137,7 @@ impl Reply {
     /// that none of the block's timers can have expired (RFC 6298, RFC 8985 section 7.2).
     #[must_use]
     pub fn patience(config: &Config) -> Duration {
-        config.rto_min.min(Duration::from_micros(WORST_DELAYED_ACK_US)) / 2
+        config.retransmission.rto_min.min(Duration::from_micros(WORST_DELAYED_ACK_US)) / 2
     }
 
     /// Takes the acknowledgment of the answer, which may carry the next question, or a FIN, or both:
@@ -233,7 +233,7 @@ pub(crate) fn is_newest(recent: Option<u32>, header: &Plain) -> bool {
 #[inline]
 const fn offered(config: &Config, scaled: bool) -> u32 {
     let most = 0xffff << if scaled { config.window_scale() } else { 0 };
-    if config.receive_window < most { config.receive_window } else { most }
+    if config.receiving.window < most { config.receiving.window } else { most }
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Working {
             if self.send.unsent() == 0 && !self.send.fin_unsent() {
                 return None;
             }
-            if turn.config.bare_window_probes {
+            if turn.config.sending.bare_window_probes {
                 return Some(self.outgoing(turn, (start - 1, 0), Flags::NONE, options, true));
             }
             self.send.nxt = start + 1;

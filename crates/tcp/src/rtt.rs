@@ -82,12 +82,13 @@ impl Rtt {
         let base = match self.smoothed {
             0 => u64::from(self.initial),
             smoothed => {
-                u64::from(smoothed) + micros(config.rto_margin).max(4 * u64::from(self.variation))
+                u64::from(smoothed)
+                    + micros(config.retransmission.rto_margin).max(4 * u64::from(self.variation))
             }
         };
         let first = self.smoothed == 0 && self.backoff == 0;
-        let slop = if first { 0 } else { micros(config.rto_slop) };
-        let timeout = base.max(micros(config.rto_min)) << self.backoff.min(16);
+        let slop = if first { 0 } else { micros(config.retransmission.rto_slop) };
+        let timeout = base.max(micros(config.retransmission.rto_min)) << self.backoff.min(16);
         (timeout + slop).min(micros(RTO_MAX))
     }
 
@@ -124,7 +125,9 @@ mod tests {
     const LEAST: Duration = Duration::from_millis(200);
 
     fn config() -> Config {
-        Config { rto_min: LEAST, ..Config::default() }
+        let mut config = Config::default();
+        config.retransmission.rto_min = LEAST;
+        config
     }
 
     #[test]

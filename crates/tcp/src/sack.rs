@@ -94,7 +94,7 @@ impl Working {
     pub(crate) fn take_delivery(&mut self, header: &Repr, turn: &Turn<'_>) -> Delivery {
         let mut delivery = Delivery::default();
         let at = Micros::of(turn.now);
-        let clock = timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let clock = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
         let echo = self.timestamps.and(header.options.timestamps).map(|stamps| stamps.echo);
         let rack = &mut self.rack;
         let (mut resent, point) = (false, self.recovery.point());

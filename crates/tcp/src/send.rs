@@ -270,7 +270,7 @@ impl Working {
         }
         // RFC 3168 section 6.1.1; without ECN once the first SYN was lost (6.1.1.1).
         let ecn = match answering {
-            false if turn.config.ecn && !retransmission => Flags::ECE | Flags::CWR,
+            false if turn.config.extensions.ecn && !retransmission => Flags::ECE | Flags::CWR,
             true if self.ecn.on => Flags::ECE,
             _ => Flags::NONE,
         };
@@ -316,7 +316,7 @@ impl Working {
         }
         self.flight.push(self.send.nxt, Micros::of(turn.now));
         self.send.last_sent = turn.now;
-        self.receive.answered(turn.now, turn.config.ack_delay);
+        self.receive.answered(turn.now, turn.config.receiving.ack_delay);
         if self.send.probe == Probe::Override || self.send.probe == Probe::Tail {
             self.note_tail_probe(false);
         }
@@ -370,7 +370,7 @@ impl Working {
         //# (SHLD-28)
         let idle = self.flight.is_empty();
         let full = length == most;
-        let all = length == unsent && (idle || !turn.config.nagle || self.send.fin);
+        let all = length == unsent && (idle || !turn.config.sending.nagle || self.send.fin);
         let half = idle && length >= self.send.max_window / 2;
         (full || all || half).then_some(length)
     }
@@ -388,7 +388,7 @@ impl Working {
     /// RFC 5681 section 4.1: after a pause of more than one RTO the window starts anew.
     fn restart_after_idle(&mut self, turn: &Turn<'_>) {
         let timeout = self.rtt.timeout_us(turn.config);
-        let restarts = turn.config.restart_after_idle && self.flight.is_empty();
+        let restarts = turn.config.sending.restart_after_idle && self.flight.is_empty();
         if restarts && turn.now > after_us(self.send.last_sent, timeout) {
             self.congestion.restart_after_idle();
         }

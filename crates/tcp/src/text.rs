@@ -75,7 +75,7 @@ impl Working {
         }
         if self.state == State::FinWait2 {
             // The peer is still sending: it has all the time it needs.
-            self.timers.idle = turn.now + turn.config.fin_wait_2;
+            self.timers.idle = turn.now + turn.config.timeouts.fin_wait_2;
         }
         let pause = self.timeout(turn);
         self.receive.acknowledge_soon(length + held, turn, pause);

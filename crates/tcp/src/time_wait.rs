@@ -62,7 +62,7 @@ impl TimeWait {
         //= specs/rfc9293.txt#section-3.6.1
         //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time
         //# 2xMSL (Maximum Segment Lifetime) (MUST-13).
-        u128::from(self.since.age_ms(now)) >= config.time_wait.as_millis()
+        u128::from(self.since.age_ms(now)) >= config.timeouts.time_wait.as_millis()
     }
 
     /// For this end to open a connection between the same two ends before two MSL have passed: its
@@ -74,7 +74,7 @@ impl TimeWait {
     #[must_use]
     pub fn reopen(&self, config: &Config, now: Instant) -> Option<Seq> {
         let past = self.since.age_ms(now) >= REOPEN_AFTER_MS;
-        (past && self.timestamps && config.timestamps).then(|| self.send_next + 0x1_0000)
+        (past && self.timestamps && config.extensions.timestamps).then(|| self.send_next + 0x1_0000)
     }
 
     /// Takes one segment.
@@ -124,7 +124,7 @@ impl TimeWait {
     }
 
     fn acknowledge(&self, turn: &Turn<'_>) -> Late {
-        let value = timestamp_clock(turn.now, turn.config.timestamp_offset);
+        let value = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
         let stamps = Timestamps { value, echo: self.recent_timestamp };
         let options =
             Options { timestamps: self.timestamps.then_some(stamps), ..Options::default() };

@@ -163,7 +163,7 @@ impl Working {
     /// Starts the tail loss probe timer: RFC 8985 section 7.2.
     pub(crate) fn schedule_tail_probe(&mut self, turn: &Turn<'_>) {
         self.timers.tail_probe = Instant::NEVER;
-        let applies = turn.config.tail_loss_probes
+        let applies = turn.config.retransmission.tail_loss_probes
             && self.sack
             && !self.flight.is_empty()
             && !self.recovery.is_under_way()
@@ -211,7 +211,7 @@ impl Working {
         //= specs/rfc9293.txt#section-3.8.3
         //# The following procedure MUST be used to handle excessive retransmissions of data
         //# segments (MUST-20)
-        let limit = if opening { turn.config.syn_timeout } else { turn.config.user_timeout };
+        let limit = if opening { turn.config.timeouts.syn } else { turn.config.timeouts.user };
         if self.is_given_up(turn, limit) {
             return self.time_out();
         }
@@ -244,7 +244,7 @@ impl Working {
         if self.send.window > 0 {
             self.send.probe = Probe::Override;
         } else {
-            if self.send.probe_unanswered && self.is_given_up(turn, turn.config.user_timeout) {
+            if self.send.probe_unanswered && self.is_given_up(turn, turn.config.timeouts.user) {
                 return self.time_out();
             }
             self.rtt.back_off();
@@ -263,7 +263,7 @@ impl Working {
     /// connection is given up, so that it is given up then.
     fn retransmission_at(&self, turn: &Turn<'_>) -> Instant {
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        let limit = if opening { turn.config.syn_timeout } else { turn.config.user_timeout };
+        let limit = if opening { turn.config.timeouts.syn } else { turn.config.timeouts.user };
         let given_up = (self.send.progress + limit).max(turn.now);
         let expires = after_us(turn.now, self.rtt.timeout_us(turn.config));
         if self.send.window == 0 && !opening { expires } else { expires.min(given_up) }

@@ -23,7 +23,7 @@ pub(crate) struct ReceiveSide {
     right: Seq,
     /// Bytes in order that the application has not taken.
     pub(crate) buffered: u32,
-    /// What [`Config::receive_window`] has grown to; 0 while it has not.
+    /// What [`Receiving::window`](crate::Receiving::window) has grown to; 0 while it has not.
     grown: u32,
     /// What the application had taken when growth was considered last, and when that was. Half an
     /// hour looks like a moment, so after a pause the window may double once for nothing.
@@ -83,9 +83,9 @@ impl ReceiveSide {
         self.nxt = next;
         self.measured.0 = next;
         self.last_ack = next;
-        self.quick_acks = config.quick_acks;
+        self.quick_acks = config.receiving.quick_acks;
         // A SYN's window is never scaled (RFC 7323 section 2.2).
-        self.right = next + config.receive_window.min(0xffff);
+        self.right = next + config.receiving.window.min(0xffff);
         self.edge = self.right;
     }
 
@@ -95,7 +95,7 @@ impl ReceiveSide {
         self.measured.0 = next;
         self.last_ack = next;
         self.shift = if scaled { config.window_scale() } else { 0 };
-        let most = if wide { config.receive_window_max } else { config.receive_window };
+        let most = if wide { config.receiving.window_max } else { config.receiving.window };
         self.right = next + most.min(0xffff << self.shift);
         // It may have been told as rounded up.
         self.edge = self.right + ((1 << self.shift) - 1);
@@ -103,7 +103,7 @@ impl ReceiveSide {
 
     /// Whether more is offered than [`ReceiveSide::wake`] would offer.
     pub(crate) fn is_wide(&self, config: &Config) -> bool {
-        self.right.distance(self.nxt) > config.receive_window.min(0xffff << self.shift) as i32
+        self.right.distance(self.nxt) > config.receiving.window.min(0xffff << self.shift) as i32
     }
 
     /// Whether the peer has sent more than one large segment since this end woke, the last of them
@@ -134,13 +134,13 @@ impl ReceiveSide {
         let fast = now.since(before) <= round_trip;
         let most = self.most(config);
         let wanted = if fast { most.saturating_mul(2) } else { most };
-        let grown = wanted.min(config.receive_window_max).min(room);
-        self.grown = if grown > config.receive_window { grown } else { 0 };
+        let grown = wanted.min(config.receiving.window_max).min(room);
+        self.grown = if grown > config.receiving.window { grown } else { 0 };
     }
 
     /// The largest window that is offered now.
     fn most(&self, config: &Config) -> u32 {
-        config.receive_window.max(self.grown).min(0xffff << self.shift)
+        config.receiving.window.max(self.grown).min(0xffff << self.shift)
     }
 
     /// RCV.WND.
@@ -164,8 +164,8 @@ impl ReceiveSide {
     pub(crate) fn acknowledge_soon(&mut self, length: u32, turn: &Turn<'_>, pause: Duration) {
         let (now, config) = (turn.now, turn.config);
         let paused = self.heard.replace(now).is_some_and(|heard| now - heard > pause);
-        if paused && config.quick_acks > 0 {
-            self.quick_acks = config.quick_acks;
+        if paused && config.receiving.quick_acks > 0 {
+            self.quick_acks = config.receiving.quick_acks;
         }
         if self.quick_acks > 0 {
             self.quick_acks -= 1;
@@ -184,7 +184,7 @@ impl ReceiveSide {
         //# A TCP endpoint SHOULD implement a delayed ACK (SHLD-18), but an ACK
         //# should not be excessively delayed; in particular, the delay MUST be
         //# less than 0.5 seconds (MUST-40).
-        let delay = config.ack_delay.min(ACK_DELAY_MAX);
+        let delay = config.receiving.ack_delay.min(ACK_DELAY_MAX);
         self.ack_at.get_or_insert(now + delay);
     }
 
@@ -199,7 +199,7 @@ impl ReceiveSide {
     pub(crate) fn consume(&mut self, length: u32, config: &Config) {
         self.buffered = self.buffered.saturating_sub(length);
         // While much of the window is left, the next acknowledgment is soon enough.
-        let low = self.window() < config.receive_window.min(0xffff) / 2;
+        let low = self.window() < config.receiving.window.min(0xffff) / 2;
         self.ack_now |= low && self.opens(config);
     }
 
@@ -211,7 +211,7 @@ impl ReceiveSide {
         //# RCV.NXT+RCV.WND fixed until the reduction satisfies:
         //= specs/rfc9293.txt#section-3.8.6.2.2
         //# TCP implementation MUST include a SWS avoidance algorithm in the receiver (MUST-39).
-        let worth = (config.receive_window / 2).min(u32::from(self.mss));
+        let worth = (config.receiving.window / 2).min(u32::from(self.mss));
         opens > 0 && opens as u32 >= worth
     }
 
@@ -228,7 +228,7 @@ impl ReceiveSide {
         self.last_ack = self.nxt;
         // What is offered now is told in full, too, while that is much: only a small window can
         // become a silly one.
-        let wide = self.window() >= config.receive_window / 2;
+        let wide = self.window() >= config.receiving.window / 2;
         if wide || self.opens(config) {
             self.right = self.right.max(self.target(config));
         }

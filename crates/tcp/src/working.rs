@@ -158,7 +158,7 @@ impl Working {
         self.rtt = Rtt::new();
         self.rack = Rack::new();
         self.recovery = Recovery::new();
-        self.congestion = Congestion::new(turn.config.congestion, u32::from(mss), false);
+        self.congestion = Congestion::new(turn.config.sending.congestion, u32::from(mss), false);
         self.doubt = None;
         self.path = Path::WIDE;
         self.timers = Timers::NONE;
@@ -188,7 +188,8 @@ impl Working {
         self.receive.wake(next, turn.config, self.scaled, wide);
         self.rtt = Rtt::remembered(settled.srtt);
         let segment = u32::from(self.send.mss);
-        self.congestion = Congestion::new(turn.config.congestion, segment, settled.cautious);
+        self.congestion =
+            Congestion::new(turn.config.sending.congestion, segment, settled.cautious);
     }
 
     /// Whether a [`Sleeping`] would hold all there is: established, nothing in flight, queued,

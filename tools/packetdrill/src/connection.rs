@@ -215,7 +215,8 @@ impl Connection {
     fn challenge_in_buffer(&mut self, net: &mut Net, arrival: &Arrival<'_>) {
         let header = arrival.header;
         let next = self.working.receive_next();
-        if !header.flags.any(Bits::RST) || !header.sequence.within(next, self.config.receive_window)
+        if !header.flags.any(Bits::RST)
+            || !header.sequence.within(next, self.config.receiving.window)
         {
             return;
         }
@@ -339,13 +340,14 @@ impl Connection {
     /// Makes the connection's settings those of the options again, after one was set.
     pub(crate) fn refresh(&mut self, net: &Net) {
         let opened = self.working.opened();
-        let (ecn, fresh) = (self.config.ecn, self.options.config(&net.flags, opened));
-        // The scale is agreed on once.
-        let receive_window_max = self.config.receive_window_max.max(self.config.receive_window);
-        self.config = Config { ecn, receive_window_max, ..fresh };
-        if !self.established {
-            self.config.receive_window_max = fresh.receive_window_max;
+        let mut fresh = self.options.config(&net.flags, opened);
+        fresh.extensions.ecn = self.config.extensions.ecn;
+        if self.established {
+            // The scale is agreed on once.
+            let old = &self.config.receiving;
+            fresh.receiving.window_max = old.window_max.max(old.window);
         }
+        self.config = fresh;
     }
 
     /// When there is something to do without a packet.

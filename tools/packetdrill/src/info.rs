@@ -124,7 +124,7 @@ impl Connection {
     fn lay_out_times(&self, layout: &mut Layout, info: &Info, now: Instant) {
         let ago = |then: Instant| (now - then).as_millis() as u32;
         layout.word(8, micros(info.timeout));
-        layout.word(12, micros(self.config.ack_delay));
+        layout.word(12, micros(self.config.receiving.ack_delay));
         layout.word(44, ago(self.counts.last_data_sent));
         layout.word(52, ago(self.counts.last_data_received));
         layout.word(56, ago(self.counts.last_acknowledged));

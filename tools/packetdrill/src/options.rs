@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tcp::{Algorithm, Config};
+use tcp::{Algorithm, Config, Extensions, Receiving, Retransmission, Sending, Timeouts};
 
 use crate::profile::{Flags, Profile};
 use crate::settings::{Ecn, Settings};
@@ -102,40 +102,56 @@ impl Options {
     pub(crate) fn config(&self, flags: &Flags, opens: bool) -> Config {
         let settings = &self.settings;
         let linux = flags.profile == Profile::Linux;
-        let syn_timeout = match (self.syn_retries, self.user_timeout) {
-            (_, Some(timeout)) if linux && opens => timeout,
-            (Some(count), _) => Duration::from_secs((2_u64 << count.min(20)) - 1),
-            (None, _) => settings.syn_timeout,
-        };
         Config {
-            receive_window: self.receive_window(linux),
-            receive_window_max: if self.receive_fixed { 0 } else { settings.receive[1] },
-            quick_acks: if linux { 16 } else { 0 },
-            congestion: self.algorithm,
-            nagle: !self.no_delay,
-            restart_after_idle: settings.restart_after_idle,
-            bare_window_probes: linux,
-            ack_delay: Duration::from_millis(40),
-            rto_min: Duration::from_millis(if linux { 200 } else { 30 }),
-            rto_slop: Duration::from_millis(if linux { 0 } else { 200 }),
-            rto_margin: Duration::from_millis(if linux { 200 } else { 1 }),
-            tail_loss_probes: settings.tail_loss_probes,
+            receiving: Receiving {
+                window: self.receive_window(linux),
+                window_max: if self.receive_fixed { 0 } else { settings.receive[1] },
+                quick_acks: if linux { 16 } else { 0 },
+                ack_delay: Duration::from_millis(40),
+            },
+            sending: Sending {
+                congestion: self.algorithm,
+                restart_after_idle: settings.restart_after_idle,
+                nagle: !self.no_delay,
+                bare_window_probes: linux,
+            },
+            retransmission: Retransmission {
+                rto_min: Duration::from_millis(if linux { 200 } else { 30 }),
+                rto_slop: Duration::from_millis(if linux { 0 } else { 200 }),
+                rto_margin: Duration::from_millis(if linux { 200 } else { 1 }),
+                tail_loss_probes: settings.tail_loss_probes,
+            },
+            timeouts: self.timeouts(linux && opens),
             keep_alive: self.keep_alive.then_some(self.keep),
-            user_timeout: self.user_timeout.unwrap_or(settings.user_timeout),
-            syn_timeout,
+            extensions: Extensions {
+                window_scaling: settings.window_scaling,
+                timestamps: settings.timestamps,
+                timestamp_offset: 0,
+                bare_segments: linux,
+                sack: settings.sack,
+                ecn: match settings.ecn {
+                    Ecn::Never => false,
+                    Ecn::Always => true,
+                    Ecn::WhenAsked => !opens,
+                },
+            },
+        }
+    }
+
+    /// How long anything is waited for. `user_limits_syn`: the timeout the user set is that of the
+    /// SYN, too.
+    fn timeouts(&self, user_limits_syn: bool) -> Timeouts {
+        let settings = &self.settings;
+        Timeouts {
+            user: self.user_timeout.unwrap_or(settings.user_timeout),
+            syn: match (self.syn_retries, self.user_timeout) {
+                (_, Some(timeout)) if user_limits_syn => timeout,
+                (Some(count), _) => Duration::from_secs((2_u64 << count.min(20)) - 1),
+                (None, _) => settings.syn_timeout,
+            },
             // How long to wait for the peer's FIN depends on whether anybody still holds the socket.
             fin_wait_2: Duration::from_secs(1 << 30),
             time_wait: Duration::from_secs(60),
-            ecn: match settings.ecn {
-                Ecn::Never => false,
-                Ecn::Always => true,
-                Ecn::WhenAsked => !opens,
-            },
-            window_scaling: settings.window_scaling,
-            timestamps: settings.timestamps,
-            bare_segments: linux,
-            sack: settings.sack,
-            timestamp_offset: 0,
         }
     }
 

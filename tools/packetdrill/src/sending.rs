@@ -66,7 +66,7 @@ impl Connection {
     pub(crate) fn transmit(&mut self, net: &mut Net) {
         let mut batch = Vec::new();
         loop {
-            self.config.nagle = self.nagle(net);
+            self.config.sending.nagle = self.nagle(net);
             let turn = Turn { config: &self.config, now: net.now, challenges: &mut net.challenges };
             let Some(mut outgoing) = self.working.transmit(&turn) else { break };
             let end = outgoing.header.sequence + outgoing.length;

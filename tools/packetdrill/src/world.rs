@@ -245,7 +245,9 @@ impl World {
 
     fn deadline_of(connection: &Connection) -> Option<Instant> {
         let since = connection.counts.time_wait_since.filter(|_| !connection.over);
-        since.map(|since| since + connection.config.time_wait).or_else(|| connection.deadline())
+        since
+            .map(|since| since + connection.config.timeouts.time_wait)
+            .or_else(|| connection.deadline())
     }
 
     /// Lets time pass, up to a moment, and runs the timers that expire. Says whether any did.

@@ -99,14 +99,16 @@ impl Network {
         let clients = self.clients().1 + BESIDES_CLIENTS;
         let first = FIRST_CLIENT.to_bits() + self.first;
         let addresses = (first..first + clients).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        let mut tcp = tcp::Config::default();
+        // Nothing is sent over a connection soon that an acknowledgment could go with. Held back,
+        // it would only keep both ends awake.
+        tcp.receiving.ack_delay = Duration::ZERO;
         Config {
             mac: Mac(CLIENT_MAC),
             addresses: addresses.chain([ROUTER]).collect(),
             routes: vec![Route { prefix: SERVER.ip(), length: 24, gateway: None }],
             listeners: Vec::new(),
-            // Nothing is sent over a connection soon that an acknowledgment could go with. Held
-            // back, it would only keep both ends awake.
-            tcp: tcp::Config { ack_delay: Duration::ZERO, ..tcp::Config::default() },
+            tcp,
             ..self.common(CLIENT_WORKING)
         }
     }

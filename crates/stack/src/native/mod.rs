@@ -132,15 +132,14 @@ impl Settings {
     /// For a link with this MTU.
     fn new(config: &Config, mtu: u16) -> Self {
         let limits = &config.limits;
-        let window = config.tcp.receive_window.min(ReceiveStore::WINDOW);
+        let window = config.tcp.receiving.window.min(ReceiveStore::WINDOW);
+        let mut tcp = config.tcp.clone();
+        tcp.receiving.window = window;
+        tcp.receiving.window_max = (config.buffers / WINDOWS)
+            .saturating_mul(PAGE as u32)
+            .clamp(window, ReceiveStore::WINDOW_WIDE);
         Self {
-            tcp: tcp::Config {
-                receive_window: window,
-                receive_window_max: (config.buffers / WINDOWS)
-                    .saturating_mul(PAGE as u32)
-                    .clamp(window, ReceiveStore::WINDOW_WIDE),
-                ..config.tcp.clone()
-            },
+            tcp,
             connections: limits.connections,
             held_bytes: (limits.held_bytes as usize).min(window as usize),
             evict_idle: limits.evict_idle,

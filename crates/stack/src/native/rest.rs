@@ -56,7 +56,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let mut first = working.tcp.deadline().unwrap_or(Instant::NEVER);
         if at_rest {
             // Awake only to keep its congestion window for a while.
-            first = first.min(self.now + self.settings.tcp.rto_min);
+            first = first.min(self.now + self.settings.tcp.retransmission.rto_min);
         }
         first = working.timer.map_or(first, |timer| timer.min(first));
         match first {

@@ -12,7 +12,7 @@ use wire::tcp::{Flags, Options, Repr, Timestamps};
 use super::Greeting;
 use crate::segment::Arrival;
 use crate::sleeping::Waiting;
-use crate::{ChallengeLimit, Config, Opening, Turn, Working};
+use crate::{ChallengeLimit, Config, Extensions, Opening, Turn, Working};
 
 const MSS: u16 = 1_460;
 
@@ -37,8 +37,12 @@ fn syn(prng: &mut Prng) -> Repr {
 fn config(prng: &mut Prng) -> Config {
     let mut flag = || prng.below(4) > 0;
     let (ecn, timestamps, sack, window_scaling) = (flag(), flag(), flag(), flag());
-    let receive_window = [4_000, 65_535, 256 * 1_024][prng.below(3) as usize];
-    Config { ecn, timestamps, sack, window_scaling, receive_window, ..Config::default() }
+    let window = [4_000, 65_535, 256 * 1_024][prng.below(3) as usize];
+    let mut config = Config::default();
+    config.receiving.window = window;
+    config.extensions =
+        Extensions { ecn, timestamps, sack, window_scaling, ..Extensions::default() };
+    config
 }
 
 /// Greets and completes the handshake, in the short way and in the long one. Whether it was completed.
@@ -108,7 +112,8 @@ fn what_is_no_usual_syn_is_left_to_the_long_way() {
         flags(Flags::SYN | Flags::PSH),
         Repr { options, ..usual },
     ];
-    let (quick, lazy) = (Config { quick_acks: 1, ..Config::default() }, Config::default());
+    let (mut quick, lazy) = (Config::default(), Config::default());
+    quick.receiving.quick_acks = 1;
     let takes = |config: &Config, header: &Repr| {
         let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
         let turn = Turn { config, now: Instant::from_millis(1), challenges };

@@ -25,12 +25,10 @@ pub(crate) struct Case {
 
 pub(crate) fn case(prng: &mut Prng) -> Case {
     let flag = |prng: &mut Prng| prng.below(2) == 0;
-    let config = Config {
-        receive_window: [4_000, 65_535, 256 * 1_024, 1 << 20][prng.below(4) as usize],
-        nagle: flag(prng),
-        restart_after_idle: flag(prng),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.receiving.window = [4_000, 65_535, 256 * 1_024, 1 << 20][prng.below(4) as usize];
+    config.sending.nagle = flag(prng);
+    config.sending.restart_after_idle = flag(prng);
     let settled = Settled {
         send_shift: flag(prng).then_some(prng.below(15) as u8),
         timestamps: flag(prng),

@@ -4,7 +4,7 @@
 mod victim;
 
 use proptest::prelude::*;
-use tcp::Config;
+use tcp::{Config, Extensions};
 use victim::{Action, Anything, Victim};
 use wire::tcp::Flags;
 
@@ -65,11 +65,14 @@ proptest! {
     #[test]
     fn nothing_breaks_it(
         iss: u32, bits: [bool; 6], shift in prop::option::of(0u8..16),
-        receive_window in 1u32..300_000,
+        window in 1u32..300_000,
         actions in prop::collection::vec(action(), 1..80),
     ) {
         let [opens, sack, timestamps, ecn, nagle, established] = bits;
-        let config = Config { sack, timestamps, ecn, nagle, receive_window, ..Config::default() };
+        let mut config = Config::default();
+        config.receiving.window = window;
+        config.sending.nagle = nagle;
+        config.extensions = Extensions { sack, timestamps, ecn, ..Extensions::default() };
         let mut victim = Victim::new(iss, [opens, established], shift, config);
         for action in &actions {
             victim.apply(action);

@@ -58,7 +58,7 @@ impl Victim {
     /// A connection that this side opens or the peer does (`how[0]`), completed or not (`how[1]`).
     pub fn new(iss: u32, how: [bool; 2], shift: Option<u8>, config: Config) -> Self {
         let [opens, established] = how;
-        let (sack, timestamps) = (config.sack, config.timestamps);
+        let (sack, timestamps) = (config.extensions.sack, config.extensions.timestamps);
         let now = Instant::from_millis(1_000);
         let mut victim = Self {
             working: Working::new(),

@@ -160,7 +160,7 @@ fn a_fin_that_overtakes_data_waits_for_it() {
 #[test]
 fn a_fin_behind_a_closed_window_is_not_believed() {
     let mut script = Script::established_with(
-        |config| config.receive_window = 2_000,
+        |config| config.receiving.window = 2_000,
         crate::segment::syn().mss(1_000).sack_ok(),
     );
     script.reads = false;

@@ -64,7 +64,7 @@ fn after_a_pause_the_window_starts_anew() {
 #[test]
 fn a_loss_reduces_the_window_to_seven_tenths_or_a_half() {
     for (algorithm, after) in [(Algorithm::Cubic, 7), (Algorithm::NewReno, 5)] {
-        let change = |config: &mut tcp::Config| config.congestion = algorithm;
+        let change = |config: &mut tcp::Config| config.sending.congestion = algorithm;
         let mut script = Script::established_with(change, syn().mss(1_000).sack_ok());
         script.write(10_000);
         assert_eq!(script.take_all(), 10);
@@ -80,7 +80,7 @@ fn a_loss_reduces_the_window_to_seven_tenths_or_a_half() {
 
 #[test]
 fn several_losses_of_one_flight_reduce_it_once() {
-    let newreno = |config: &mut tcp::Config| config.congestion = Algorithm::NewReno;
+    let newreno = |config: &mut tcp::Config| config.sending.congestion = Algorithm::NewReno;
     let mut script = Script::established_with(newreno, syn().mss(1_000).sack_ok());
     script.write(10_000);
     script.take_all();
@@ -162,7 +162,7 @@ fn without_sack_a_recovery_ends_without_a_burst() {
 
 #[test]
 fn congestion_avoidance_adds_one_segment_a_round_trip() {
-    let newreno = |config: &mut tcp::Config| config.congestion = Algorithm::NewReno;
+    let newreno = |config: &mut tcp::Config| config.sending.congestion = Algorithm::NewReno;
     let mut script = Script::established_with(newreno, syn().mss(1_000).sack_ok());
     script.write(10_000);
     script.take_all();

@@ -1,7 +1,9 @@
 //! RFC 4987 section 3.6: a handshake that costs nothing before its last segment.
 
 use base::{Instant, Prng, SipKey};
-use tcp::{Answered, Arrival, ChallengeLimit, Config, Cookies, Sleeping, Tuple, Turn, Working};
+use tcp::{
+    Answered, Arrival, ChallengeLimit, Config, Cookies, Extensions, Sleeping, Tuple, Turn, Working,
+};
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Repr, Timestamps};
 
@@ -167,7 +169,8 @@ fn resets_and_syns_are_no_answers_to_a_cookie() {
 fn what_this_side_does_not_want_is_not_agreed_on() {
     let full = syn().mss(1_460).sack_ok().scale(7).ts(500, 0).with(Flags::ECE | Flags::CWR);
     let header = full.header();
-    let config = Config { ecn: false, sack: false, ..Config::default() };
+    let extensions = Extensions { ecn: false, sack: false, ..Extensions::default() };
+    let config = Config { extensions, ..Config::default() };
     let cookies = Cookies::new(KEY);
     let answer = cookies.answer(&config, START, &tuple(), &arrival(&header, 0), 1_460).header;
     assert_eq!(answer.flags, Flags::SYN | Flags::ACK);

@@ -17,7 +17,7 @@ fn one_segment_is_acknowledged_after_a_while() {
 
 #[test]
 fn a_delay_of_more_than_half_a_second_is_not_obeyed() {
-    let slow = |config: &mut tcp::Config| config.ack_delay = ms(5_000);
+    let slow = |config: &mut tcp::Config| config.receiving.ack_delay = ms(5_000);
     let mut script = Script::established_with(slow, syn().mss(1_000));
     script.inject(data(1, 1_000, 1));
     script.expect_after(ms(490), ack(1, 1_001));
@@ -55,7 +55,7 @@ fn a_reader_who_reads_slowly_opens_the_window_in_large_steps() {
     //= specs/rfc9293.txt#section-3.8.6.2.2
     //= type=test
     //# TCP implementation MUST include a SWS avoidance algorithm in the receiver (MUST-39).
-    let small = |config: &mut tcp::Config| config.receive_window = 8_000;
+    let small = |config: &mut tcp::Config| config.receiving.window = 8_000;
     let mut script = Script::established_with(small, syn().mss(1_460).sack_ok());
     script.reads = false;
     for start in [1, 1_001, 2_001, 3_001, 4_001, 5_001, 6_001, 7_001] {
@@ -81,7 +81,7 @@ fn the_window_never_shrinks() {
     //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left
     //# (SHLD-14).
     let mut script = Script::established_with(
-        |config| config.receive_window = 10_000,
+        |config| config.receiving.window = 10_000,
         syn().mss(1_000).sack_ok(),
     );
     script.reads = false;
@@ -128,7 +128,7 @@ fn a_delayed_acknowledgment_can_be_called_for() {
 
 #[test]
 fn the_first_segments_are_acknowledged_at_once_when_that_is_wanted() {
-    let quick = |config: &mut tcp::Config| config.quick_acks = 2;
+    let quick = |config: &mut tcp::Config| config.receiving.quick_acks = 2;
     let mut script = Script::established_with(quick, syn().mss(1_000).sack_ok());
     for start in [1, 101] {
         script.inject(data(start, 100, 1));
@@ -150,7 +150,7 @@ fn the_first_segments_are_acknowledged_at_once_when_that_is_wanted() {
 
 #[test]
 fn a_wide_window_is_told_in_full() {
-    let scaled = |config: &mut tcp::Config| config.receive_window = 65_700;
+    let scaled = |config: &mut tcp::Config| config.receiving.window = 65_700;
     let mut script = Script::established_with(scaled, syn().mss(1_460).sack_ok().scale(6));
     script.inject(data(1, 100, 1));
     // On the SYN-ACK it was 65,535; the difference is less than a segment.

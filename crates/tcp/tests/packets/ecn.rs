@@ -7,7 +7,7 @@ use crate::script::Script;
 use crate::segment::{ack, data, syn, syn_ack};
 
 fn on(config: &mut tcp::Config) {
-    config.ecn = true;
+    config.extensions.ecn = true;
 }
 
 fn agreed() -> Script {

@@ -25,7 +25,8 @@ fn every_syn_has_an_mss() {
 fn only_what_was_offered_is_answered() {
     Script::accept(&syn(), |_| {}).expect(syn_ack().no_sack());
     Script::accept(&syn().sack_ok(), |_| {}).expect(syn_ack().sack_ok());
-    Script::accept(&syn().sack_ok(), |config| config.sack = false).expect(syn_ack().no_sack());
+    Script::accept(&syn().sack_ok(), |config| config.extensions.sack = false)
+        .expect(syn_ack().no_sack());
     let plain = format!("{:?}", Script::accept(&syn(), |_| {}).take_one());
     assert!(!plain.contains("scale"), "{plain}");
 }

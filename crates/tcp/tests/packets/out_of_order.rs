@@ -41,7 +41,7 @@ fn old_text_at_the_start_is_skipped() {
 #[test]
 fn text_past_the_window_is_cut_off() {
     let mut script = Script::established_with(
-        |config| config.receive_window = 3_000,
+        |config| config.receiving.window = 3_000,
         crate::segment::syn().mss(1_000).sack_ok(),
     );
     script.inject(data(2_001, 2_000, 1));
@@ -126,7 +126,7 @@ fn what_was_held_can_be_given_up() {
 #[test]
 fn a_segment_that_covers_more_than_the_window_fills_it() {
     let mut script = Script::established_with(
-        |config| config.receive_window = 3_000,
+        |config| config.receiving.window = 3_000,
         crate::segment::syn().mss(1_000).sack_ok(),
     );
     script.inject(data(1, 1_000, 1));

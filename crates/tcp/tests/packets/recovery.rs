@@ -7,7 +7,7 @@ use crate::segment::{ack, data, syn};
 
 /// Twenty segments in flight, by NewReno, whose threshold is half of that.
 fn twenty_in_flight() -> Script {
-    let newreno = |config: &mut tcp::Config| config.congestion = Algorithm::NewReno;
+    let newreno = |config: &mut tcp::Config| config.sending.congestion = Algorithm::NewReno;
     let mut script = Script::established_with(newreno, syn().mss(1_000).sack_ok());
     script.write(100_000);
     assert_eq!(script.take_all(), 10);

@@ -188,15 +188,15 @@ fn how_long_to_try_is_for_the_application_to_say() {
     //= specs/rfc9293.txt#section-3.8.3
     //= type=test
     //# The value of R2 SHOULD correspond to at least 100 seconds (SHLD-11).
-    let patient = |config: &mut tcp::Config| config.user_timeout = ms(3_000_000);
-    let hasty = |config: &mut tcp::Config| config.user_timeout = ms(1_000);
+    let patient = |config: &mut tcp::Config| config.timeouts.user = ms(3_000_000);
+    let hasty = |config: &mut tcp::Config| config.timeouts.user = ms(1_000);
     for (change, lasts) in [(patient as fn(&mut tcp::Config), true), (hasty, false)] {
         let mut script = Script::established_with(change, crate::segment::syn().mss(1_000));
         script.write(500);
         script.wait(ms(600_000));
         assert_eq!(script.working.state() != State::Closed, lasts);
     }
-    assert!(tcp::Config::default().user_timeout >= ms(100_000));
+    assert!(tcp::Config::default().timeouts.user >= ms(100_000));
 }
 
 /// The time since the last progress once counted from before a long pause.
@@ -252,7 +252,7 @@ fn duplicates_count_only_in_a_row() {
 
 #[test]
 fn the_first_retransmission_does_not_wait_for_the_window() {
-    let newreno = |config: &mut tcp::Config| config.congestion = tcp::Algorithm::NewReno;
+    let newreno = |config: &mut tcp::Config| config.sending.congestion = tcp::Algorithm::NewReno;
     let mut script = Script::established_with(newreno, crate::segment::syn().mss(1_000));
     script.write(10_000);
     script.take_all();
@@ -303,7 +303,7 @@ fn duplicates_after_a_timeout_do_not_bring_the_same_segment_back() {
 
 #[test]
 fn the_user_timeout_ends_the_connection_when_it_has_passed() {
-    let impatient = |config: &mut tcp::Config| config.user_timeout = ms(1_000);
+    let impatient = |config: &mut tcp::Config| config.timeouts.user = ms(1_000);
     let mut script = Script::established_with(impatient, crate::segment::syn().mss(1_000));
     script.write(1_000);
     script.take_one();

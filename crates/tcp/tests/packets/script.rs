@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base::{Instant, Prng};
 use tcp::{
-    Arrival, ChallengeLimit, Config, Dropped, Events, Opening, Payload, Received, Reset, State,
-    Turn, Unreachable, Waiting, Working,
+    Arrival, ChallengeLimit, Config, Dropped, Events, Extensions, Opening, Payload, Received,
+    Reset, State, Turn, Unreachable, Waiting, Working,
 };
 use wire::protocol::Ecn;
 use wire::tcp::Flags;
@@ -46,7 +46,8 @@ pub const fn ms(millis: u64) -> Duration {
 impl Script {
     /// A block that is no connection yet. ECN is off unless a test is about it.
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { ecn: false, timestamps: false, ..Config::default() };
+        let extensions = Extensions { ecn: false, timestamps: false, ..Extensions::default() };
+        let mut config = Config { extensions, ..Config::default() };
         change(&mut config);
         Self {
             working: Working::new(),
@@ -77,7 +78,7 @@ impl Script {
 
     fn accept_as(syn: &Segment, change: impl FnOnce(&mut Config), opening: &Opening) -> Self {
         let mut script = Self::new(change);
-        script.timestamps = syn.timestamps.is_some() && script.config.timestamps;
+        script.timestamps = syn.timestamps.is_some() && script.config.extensions.timestamps;
         let header = syn.header();
         let arrival = arrival(&header, syn, true);
         let turn =
@@ -123,7 +124,7 @@ impl Script {
     /// A connection with timestamps and window scaling.
     pub fn established_with_timestamps() -> Self {
         let syn = syn().mss(1_012).sack_ok().scale(2).ts(PEER_CLOCK, 0);
-        Self::established_with(|config| config.timestamps = true, syn)
+        Self::established_with(|config| config.extensions.timestamps = true, syn)
     }
 
     /// One that this side opened, with the same settings as [`Script::established`].

@@ -88,7 +88,7 @@ fn with_nagle_small_writes_wait_for_what_is_in_flight() {
     //= type=test
     //# A TCP implementation SHOULD implement the Nagle algorithm to coalesce
     //# short segments (SHLD-7).
-    let nagle = |config: &mut tcp::Config| config.nagle = true;
+    let nagle = |config: &mut tcp::Config| config.sending.nagle = true;
     let mut script = Script::established_with(nagle, syn().mss(1_000).sack_ok());
     script.write(10);
     script.expect(data(1, 10, 1).psh());
@@ -104,7 +104,7 @@ fn with_nagle_small_writes_wait_for_what_is_in_flight() {
 
 #[test]
 fn nagle_does_not_hold_back_the_last_data_before_a_fin() {
-    let nagle = |config: &mut tcp::Config| config.nagle = true;
+    let nagle = |config: &mut tcp::Config| config.sending.nagle = true;
     let mut script = Script::established_with(nagle, syn().mss(1_000).sack_ok());
     script.write(10);
     script.take_one();

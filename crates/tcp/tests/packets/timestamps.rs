@@ -7,7 +7,7 @@ use crate::segment::{ack, data, rst, syn, syn_ack};
 
 #[test]
 fn a_peers_timestamp_is_echoed_from_the_syn_on() {
-    let on = |config: &mut tcp::Config| config.timestamps = true;
+    let on = |config: &mut tcp::Config| config.extensions.timestamps = true;
     let mut script = Script::accept(&syn().mss(1_000).ts(77, 0), on);
     script.expect(syn_ack().ts(1_000, 77));
     script.inject(ack(1, 1).ts(90, 1_000));
@@ -17,7 +17,7 @@ fn a_peers_timestamp_is_echoed_from_the_syn_on() {
 
 #[test]
 fn no_timestamps_unless_both_want_them() {
-    let on = |config: &mut tcp::Config| config.timestamps = true;
+    let on = |config: &mut tcp::Config| config.extensions.timestamps = true;
     let mut script = Script::accept(&syn(), on);
     script.expect(syn_ack().without_ts());
     let mut script = Script::accept(&syn().ts(77, 0), |_| {});
@@ -83,7 +83,7 @@ fn the_echo_is_that_of_the_first_segment_not_acknowledged() {
 
 #[test]
 fn windows_are_scaled_both_ways_but_not_on_syns() {
-    let scaled = |config: &mut tcp::Config| config.receive_window = 1 << 20;
+    let scaled = |config: &mut tcp::Config| config.receiving.window = 1 << 20;
     let mut script = Script::accept(&syn().mss(1_000).sack_ok().scale(2).win(8_000), scaled);
     script.expect(syn_ack().scale(5).win(65_535));
     script.inject(ack(1, 1).win(2_000));
@@ -96,7 +96,7 @@ fn windows_are_scaled_both_ways_but_not_on_syns() {
 
 #[test]
 fn without_the_peers_scale_there_is_none() {
-    let scaled = |config: &mut tcp::Config| config.receive_window = 1 << 20;
+    let scaled = |config: &mut tcp::Config| config.receiving.window = 1 << 20;
     let mut script = Script::accept(&syn().mss(1_000), scaled);
     let sent = format!("{:?}", script.take_one());
     script.inject(ack(1, 1).win(2_000));
@@ -118,7 +118,7 @@ fn a_scale_above_14_counts_as_14() {
 
 #[test]
 fn an_echo_measures_a_retransmission() {
-    let on = |config: &mut tcp::Config| config.timestamps = true;
+    let on = |config: &mut tcp::Config| config.extensions.timestamps = true;
     let mut script = Script::established_with(on, syn().mss(1_012).ts(PEER_CLOCK, 0));
     script.write(500);
     script.take_one();
@@ -139,7 +139,7 @@ fn an_echo_measures_a_retransmission() {
 
 #[test]
 fn an_echo_is_in_milliseconds() {
-    let on = |config: &mut tcp::Config| config.timestamps = true;
+    let on = |config: &mut tcp::Config| config.extensions.timestamps = true;
     let mut script = Script::established_with(on, syn().mss(1_012).ts(PEER_CLOCK, 0));
     script.write(500);
     script.take_one();

@@ -18,8 +18,8 @@ struct Upload {
 impl Upload {
     fn new(room: u32) -> Self {
         let wide = |config: &mut tcp::Config| {
-            config.receive_window = FIRST;
-            config.receive_window_max = MOST;
+            config.receiving.window = FIRST;
+            config.receiving.window_max = MOST;
         };
         let mut script = Script::established_with(wide, syn().mss(1_000).sack_ok().scale(2));
         script.room = room;

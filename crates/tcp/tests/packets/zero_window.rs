@@ -74,7 +74,7 @@ fn our_own_closed_window_answers_probes() {
     //= type=test
     //# Probing of zero (offered) windows MUST be supported (MUST-36).
     let mut script = Script::established_with(
-        |config| config.receive_window = 1_000,
+        |config| config.receiving.window = 1_000,
         crate::segment::syn().mss(1_000),
     );
     script.reads = false;
@@ -95,7 +95,7 @@ fn acknowledgments_resets_and_urgent_pointers_pass_a_closed_window() {
     //# A TCP receiver MUST process the RST and URG fields of all incoming segments, even when the
     //# receive window is zero (MUST-66).
     let mut script = Script::established_with(
-        |config| config.receive_window = 1_000,
+        |config| config.receiving.window = 1_000,
         crate::segment::syn().mss(1_000),
     );
     script.reads = false;
@@ -181,7 +181,7 @@ fn a_window_found_closed_after_a_long_pause_is_probed() {
 #[test]
 fn a_fin_into_our_closed_window() {
     let mut script = Script::established_with(
-        |config| config.receive_window = 1_000,
+        |config| config.receiving.window = 1_000,
         crate::segment::syn().mss(1_000),
     );
     script.reads = false;
@@ -201,7 +201,7 @@ fn a_fin_into_our_closed_window() {
 #[test]
 fn probes_that_are_answered_keep_an_impatient_connection() {
     let mut script = Script::established_with(
-        |config| config.user_timeout = ms(1_000),
+        |config| config.timeouts.user = ms(1_000),
         crate::segment::syn().mss(1_000).sack_ok(),
     );
     script.inject(ack(1, 1).win(0));
@@ -221,8 +221,8 @@ fn probes_that_are_answered_keep_an_impatient_connection() {
 #[test]
 fn bare_probes_ask_about_a_byte_that_the_peer_has() {
     let bare = |config: &mut tcp::Config| {
-        config.bare_window_probes = true;
-        config.user_timeout = ms(3_000);
+        config.sending.bare_window_probes = true;
+        config.timeouts.user = ms(3_000);
     };
     let mut script = Script::established_with(bare, crate::segment::syn().mss(1_000).sack_ok());
     script.inject(ack(1, 1).win(0));

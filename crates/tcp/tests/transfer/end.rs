@@ -261,10 +261,9 @@ fn arrival<'a>(packet: &'a Packet, payload: &[u8]) -> Arrival<'a> {
 
 /// The settings of most transfers.
 pub fn config() -> Config {
-    Config {
-        time_wait: Duration::from_secs(1),
-        // The other end may have to send each segment several times, ever more slowly.
-        fin_wait_2: Duration::from_secs(3_600),
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.timeouts.time_wait = Duration::from_secs(1);
+    // The other end may have to send each segment several times, ever more slowly.
+    config.timeouts.fin_wait_2 = Duration::from_secs(3_600);
+    config
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::{Instant, Prng, Seq};
 use end::{End, Packet, config};
 use proptest::prelude::*;
-use tcp::{Algorithm, Config};
+use tcp::{Algorithm, Config, Extensions};
 use wire::protocol::Ecn;
 
 /// What the network does to packets, in parts per million.
@@ -214,10 +214,14 @@ fn faults() -> impl Strategy<Value = Faults> {
 }
 
 fn any_config() -> impl Strategy<Value = Config> {
-    (any::<[bool; 5]>(), 2_000u32..600_000).prop_map(|(bits, receive_window)| {
+    (any::<[bool; 5]>(), 2_000u32..600_000).prop_map(|(bits, window)| {
         let [sack, timestamps, ecn, nagle, cubic] = bits;
-        let congestion = if cubic { Algorithm::Cubic } else { Algorithm::NewReno };
-        Config { sack, timestamps, ecn, nagle, congestion, receive_window, ..config() }
+        let mut config = config();
+        config.receiving.window = window;
+        config.sending.congestion = if cubic { Algorithm::Cubic } else { Algorithm::NewReno };
+        config.sending.nagle = nagle;
+        config.extensions = Extensions { sack, timestamps, ecn, ..Extensions::default() };
+        config
     })
 }
 
@@ -234,7 +238,9 @@ proptest! {
 #[test]
 fn a_lost_acknowledgment_does_not_inflate_the_round_trip() {
     let faults = Faults { loss: 110_000, duplication: 6_000, reordering: 70_000, marking: 0 };
-    let config = Config { receive_window: 8_860, sack: false, ecn: false, ..config() };
+    let mut config = config();
+    config.receiving.window = 8_860;
+    config.extensions = Extensions { sack: false, ecn: false, ..Extensions::default() };
     for seed in 0..100 {
         transfer(seed, faults, [config.clone(), config.clone()], [150_000, 150_000]);
     }
