@@ -62,7 +62,14 @@ impl Host {
     /// # Errors
     /// When it does not; the message has what it printed.
     pub fn serve(&self, root: &Path, flags: &[&str]) -> Outcome<Process> {
-        let mut command = self.command(&program()?.to_string_lossy());
+        self.serve_by(self.command(&program()?.to_string_lossy()), root, flags)
+    }
+
+    /// The same by a command on this host that ends with the program's name.
+    ///
+    /// # Errors
+    /// As [`Host::serve`].
+    pub fn serve_by(&self, mut command: Command, root: &Path, flags: &[&str]) -> Outcome<Process> {
         command.arg("serve").arg(root).args(["--net", &format!("tap:{DEVICE}")]);
         command.args(["--address", &format!("{STACK}/24,{STACK_V6}/64")]);
         command.args(["--listen", "0.0.0.0:80,[::]:80"]).args(flags);
@@ -101,6 +108,12 @@ impl Host {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         self.namespace.command(program)
+    }
+
+    /// The name of the host's namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.namespace.name()
     }
 
     /// As [`Namespace::run`].

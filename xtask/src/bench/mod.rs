@@ -24,6 +24,7 @@ mod share;
 mod spread;
 mod stack;
 mod table;
+mod waits;
 mod wrk;
 
 use crate::Outcome;

@@ -12,7 +12,7 @@ use rig::netns::{CLIENT, INTERFACE, Network, SERVER};
 use rig::process::Process;
 use rustix::process::Signal;
 
-use super::order;
+use super::contestant::order;
 use crate::Outcome;
 use crate::bench::Effort;
 use crate::bench::spread::Spread;
@@ -49,7 +49,7 @@ pub(super) fn compare(metadata: &Metadata, effort: Effort) -> Outcome<String> {
     ] {
         let mut figures: [Vec<f64>; 2] = Default::default();
         for round in 0..effort.rounds {
-            for index in order(round) {
+            for index in order(round, 2) {
                 // A new pair each time: a queue that was used stays busy for a while.
                 let network = Network::new(1, 1500)?;
                 // So that each kernel knows where the other is.

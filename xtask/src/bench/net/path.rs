@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rig::netns::{Network, SERVER};
+use rig::netns::Network;
 use rig::wire::Faults;
 
-use super::{NAMES, PORTS, Servers, order};
+use super::contestant::{Contestant, Kind, order};
 use crate::Outcome;
 use crate::bench::Effort;
 use crate::bench::spread::Spread;
@@ -20,6 +20,8 @@ use crate::run::Invocation;
 const LOSS: u32 = 10_000;
 /// Each way, so that a round trip takes 20 ms.
 const DELAY: Duration = Duration::from_millis(10);
+
+const KINDS: [Kind; 2] = [Kind::Nginx, Kind::Xdp];
 
 /// Each path: its name, what is lost towards the client, and the delay each way.
 const PATHS: [(&str, u32, Duration); 4] = [
@@ -39,11 +41,11 @@ pub(super) fn compare(program: &Path, root: &Path, effort: Effort) -> Outcome<St
         let mut speeds: [Vec<f64>; 2] = Default::default();
         for round in 0..effort.rounds {
             // Frames are lost by the same lot for both.
-            for index in order(round) {
+            for index in order(round, KINDS.len()) {
                 let network = Network::harmed([toward(0), toward(loss)], 1500, round as u64)?;
-                let servers = Servers::start(network, program, root)?;
-                let speed = download(&servers, PORTS[index], effort.seconds)?;
-                println!("{speed:>12.1} Mbit/s  {}, {name}", NAMES[index]);
+                let contestant = Contestant::on(network, KINDS[index], program, root)?;
+                let speed = download(&contestant, effort.seconds)?;
+                println!("{speed:>12.1} Mbit/s  {}, {name}", contestant.name);
                 speeds[index].push(speed);
             }
         }
@@ -56,18 +58,18 @@ pub(super) fn compare(program: &Path, root: &Path, effort: Effort) -> Outcome<St
 }
 
 /// Megabits a second of content, over one connection for so many seconds.
-fn download(servers: &Servers<'_>, port: u16, seconds: u32) -> Outcome<f64> {
-    let seconds = seconds.to_string();
+fn download(contestant: &Contestant, seconds: u32) -> Outcome<f64> {
+    let (seconds, url) = (seconds.to_string(), contestant.url("/huge"));
     let script = format!(
         "curl -sS -o /dev/null --max-time {seconds} -w '%{{size_download}} %{{time_total}}' \
-         http://{SERVER}:{port}/huge 2>/dev/null || [ $? = 28 ]"
+         {url} 2>/dev/null || [ $? = 28 ]"
     );
     let said = Invocation::new("ip")
-        .arguments(&["netns", "exec", servers.network.client_name(), "sh", "-c", &script])
+        .arguments(&["netns", "exec", contestant.clients(), "sh", "-c", &script])
         .quietly()?;
     let mut numbers = said.split_whitespace().map(str::parse::<f64>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(bytes)), Some(Ok(time))) if bytes > 0.0 => Ok(bytes * 8.0 / 1e6 / time),
-        _ => Err(format!("curl got nothing from port {port}: {said}").into()),
+        _ => Err(format!("curl got nothing from {}: {said}", contestant.name).into()),
     }
 }
