@@ -20,13 +20,16 @@ use crate::run::Invocation;
 const LOSS: u32 = 10_000;
 /// Each way, so that a round trip takes 20 ms.
 const DELAY: Duration = Duration::from_millis(10);
+/// Each way: short, and still much longer than it takes a thread to be woken, which is the rest of a round trip here.
+const SHORT_DELAY: Duration = Duration::from_millis(1);
 
 const KINDS: [Kind; 2] = [Kind::Nginx, Kind::Xdp];
 
 /// Each path: its name, what is lost towards the client, and the delay each way.
-const PATHS: [(&str, u32, Duration); 4] = [
+const PATHS: [(&str, u32, Duration); 5] = [
     ("nothing lost, no delay", 0, Duration::ZERO),
     ("1 % lost", LOSS, Duration::ZERO),
+    ("2 ms there and back, 1 % lost", LOSS, SHORT_DELAY),
     ("20 ms there and back", 0, DELAY),
     ("20 ms there and back, 1 % lost", LOSS, DELAY),
 ];
