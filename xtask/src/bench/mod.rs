@@ -4,7 +4,7 @@
 //! round after round, so that whatever else the machine does meets both. What counts is the ratio
 //! of a round; its spread over the rounds is printed beside it. A wrong answer is an error.
 //!
-//! `bench net` is crore's own stack on AF_XDP against nginx on the kernel's, over one wire ([`net`]).
+//! `bench net` is crore's own stack on AF_XDP and TAP against nginx on the kernel's, over wires of one kind ([`net`]).
 //!
 //! `bench load` is `crore load` against wrk, on the same nginx ([`load`]).
 //!
