@@ -9,6 +9,7 @@ pub mod browser;
 pub mod client;
 pub mod crore;
 pub mod descriptors;
+pub mod middle;
 pub mod namespace;
 pub mod netns;
 pub mod nginx;

@@ -3,6 +3,7 @@
 //! one is made.
 
 use std::fs::{self, File};
+use std::io::{Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
@@ -63,6 +64,20 @@ impl Namespace {
         let mut words = line.split_whitespace();
         let mut command = self.command(words.next().unwrap_or_default());
         output(command.args(words))
+    }
+
+    /// The same with something on its standard input, and what it prints is no matter.
+    ///
+    /// # Errors
+    /// When it fails; the message has what it printed.
+    pub fn feed(&self, line: &str, input: &str) -> Outcome {
+        // A file, because a pipe could be full before it is read.
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
+        let mut words = line.split_whitespace();
+        let mut command = self.command(words.next().unwrap_or_default());
+        output(command.args(words).stdin(file)).map(drop)
     }
 
     /// Runs a function on a thread that lives on this host: sockets that it opens are the host's, and

@@ -1,5 +1,5 @@
 //! Two hosts on one wire, made of network namespaces: [`Network`]. The wire is a veth pair, or one
-//! that harms what passes ([`crate::wire`]). Invariant: the namespaces, and with them every
+//! that harms what passes ([`crate::wire`]), or leads through a host that does ([`crate::middle`]). Invariant: the namespaces, and with them every
 //! interface and rule in them, are gone when it is dropped.
 
 use std::net::{SocketAddr, TcpStream};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::wire::Faults;
 
 use crate::Outcome;
+use crate::middle::Middle;
 use crate::namespace::{Namespace, output};
 use crate::process::Process;
 use crate::wire::Wire;
@@ -38,6 +39,7 @@ pub const INTERFACE: &str = "eth0";
 pub struct Network {
     // Before the hosts: what it carries between is theirs.
     _wire: Option<Wire>,
+    middle: Option<Middle>,
     server: Namespace,
     client: Namespace,
 }
@@ -56,7 +58,7 @@ impl Network {
                     .split(' '),
             ),
         )?;
-        Self { _wire: None, server, client }.configured()
+        Self { _wire: None, middle: None, server, client }.configured()
     }
 
     /// Makes both hosts with a wire between them that does this to what it carries: first towards
@@ -67,7 +69,24 @@ impl Network {
     pub fn harmed(faults: [Faults; 2], mtu: u16, seed: u64) -> Outcome<Self> {
         let (server, client) = (Namespace::new()?, Namespace::new()?);
         let wire = Wire::between([&client, &server], INTERFACE, mtu, faults, seed)?;
-        Self { _wire: Some(wire), server, client }.configured()
+        Self { _wire: Some(wire), middle: None, server, client }.configured()
+    }
+
+    /// Makes both hosts with a third one between them that can do harm to what passes; its first
+    /// direction is towards the server.
+    ///
+    /// # Errors
+    /// As [`Network::new`], and when there is no nft.
+    pub fn filtered(queues: u32, mtu: u32) -> Outcome<Self> {
+        let (server, client) = (Namespace::new()?, Namespace::new()?);
+        let middle = Middle::between([&client, &server], INTERFACE, queues, mtu)?;
+        Self { _wire: None, middle: Some(middle), server, client }.configured()
+    }
+
+    /// The host between, if there is one.
+    #[must_use]
+    pub const fn middle(&self) -> Option<&Middle> {
+        self.middle.as_ref()
     }
 
     /// Gives the interfaces their addresses.

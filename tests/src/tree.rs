@@ -59,10 +59,17 @@ impl Tree {
 /// byte sent from the wrong place shows.
 #[must_use]
 pub fn pattern(length: usize) -> Vec<u8> {
-    // Odd, so that the product is a permutation of the 64-bit numbers.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let words = (1..=length.div_ceil(8) as u64).map(|index| index.wrapping_mul(SPREAD));
+    let words = (0..length.div_ceil(8) as u64).map(word);
     let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
     bytes.truncate(length);
     bytes
+}
+
+/// Eight bytes of a [`pattern`], in little-endian order, by their number in it.
+#[must_use]
+#[inline]
+pub const fn word(index: u64) -> u64 {
+    // Odd, so that the product is a permutation of the 64-bit numbers.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    index.wrapping_add(1).wrapping_mul(SPREAD)
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use crore::Reason;
 use rig::Outcome;
-use rig::netns::{INTERFACE, Network};
+use rig::middle::Harmed;
+use rig::netns::Network;
 use rig::wire::Faults;
 
 use super::{Link, Stage};
@@ -54,26 +56,36 @@ fn loss_repetition_corruption_and_disorder_harm_no_byte() -> Outcome {
 
 #[test]
 #[ignore = "needs root, nft, ethtool: cargo xtask heavy"]
-fn loss_by_a_packet_filter_harms_no_byte() -> Outcome {
-    for link in LINKS {
-        let stage = Stage::new(link)?;
-        stage.network.client(&format!("ethtool -K {INTERFACE} tso off gso off"))?;
-        for percent in [1, 5] {
-            let some = format!("meta l4proto tcp numgen random mod 100 < {percent} counter");
-            // See `holes_are_told_by_sack_and_filled`.
-            stage.filter(&[
-                ("in", &format!("{some} drop")),
-                ("out", &format!("{some} tcp dport set 9")),
-            ])?;
-            for host in link.addresses() {
-                let done = stage.up_and_down(host, length(percent));
-                done.map_err(|error| format!("{link:?}, {percent} %, {host}: {error}"))?;
+fn loss_corruption_and_repetition_by_a_packet_filter_harm_no_byte() -> Outcome {
+    for link in [Link::Xdp, Link::Generic, Link::Tap] {
+        for mtu in [1500, 9000] {
+            let stage = Stage::on(Network::filtered(1, mtu)?, link, 1)?;
+            let middle = stage.network.middle().ok_or("nobody is between")?;
+            for percent in [1, 5] {
+                let what = format!("{link:?}, MTU {mtu}, {percent} %");
+                middle.harm(percent)?;
+                for host in link.addresses() {
+                    let done = stage.up_and_down(host, 2 * length(percent));
+                    done.map_err(|error| format!("{what}, {host}: {error}"))?;
+                }
+                for harmed in middle.harmed()? {
+                    let Harmed { lost, corrupted, repeated } = harmed;
+                    assert!(lost > 0 && corrupted > 0 && repeated > 0, "{what}: {harmed:?}");
+                }
             }
-            let counted = stage.network.client("nft list table inet test")?;
-            assert!(!counted.contains("packets 0 "), "nothing was lost:\n{counted}");
-            stage.unfilter()?;
+            middle.harm(0)?;
+            // Each end saw for itself what is wrong, and what had been there before.
+            let what = format!("{link:?}, MTU {mtu}");
+            let drops = &stage.vitals()?.drops;
+            // A TAP device's port looks at checksums by itself.
+            let reason = if link == Link::Tap { Reason::Port } else { Reason::Checksum };
+            assert!(drops.get(reason) > 0, "{what}: {drops:?}");
+            assert!(stage.vitals()?.retransmitted.get() > 0, "{what}");
+            for seen in ["TcpInCsumErrors", "TcpRetransSegs", "TcpExtTCPDSACKRecv"] {
+                assert!(stage.counted(seen)? > 0, "{what}: no {seen}");
+            }
+            stage.comes_to_rest()?;
         }
-        stage.comes_to_rest()?;
     }
     Ok(())
 }

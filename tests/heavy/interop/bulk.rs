@@ -1,48 +1,68 @@
 //! Much, up and down, with its digest compared: each way of attaching, one queue and two, each MTU,
-//! both families. `CRORE_HEAVY_MEGABYTES` says how much; without it the first row carries
-//! [`FIRST`] and every other one [`OTHERS`].
+//! both families. `CRORE_HEAVY_MEGABYTES` says how much; without it the rows of [`GIGABYTE`] carry that
+//! and every other one [`OTHERS`] megabytes.
 
 use std::env;
 use std::io::{Read, Write};
+use std::time::Instant;
 
 use rig::Outcome;
 use rig::netns::Network;
 use rig::tree::{Tree, pattern};
 
 use super::services::Service;
-use super::{Link, Stage, down, up};
+use super::transfer::{down, up};
+use super::{Link, Stage};
 
 /// Megabytes each way.
-const FIRST: usize = 256;
 const OTHERS: usize = 32;
 
-/// Link, queues, MTU, whether over IPv6.
-const ROWS: [(Link, u16, u16, bool); 9] = [
-    (Link::Xdp, 1, 1500, false),
-    (Link::Xdp, 2, 1500, true),
-    (Link::Xdp, 1, 9000, false),
-    (Link::Xdp, 2, 1280, true),
-    (Link::Generic, 1, 1280, false),
-    (Link::Generic, 2, 9000, true),
-    (Link::Tap, 1, 1500, false),
-    (Link::Tap, 1, 9000, true),
-    (Link::Tap, 1, 1280, true),
+/// Each kind of link, with its queues.
+const LINKS: [(Link, u16); 6] = [
+    (Link::Xdp, 1),
+    (Link::Xdp, 2),
+    (Link::Generic, 1),
+    (Link::Generic, 2),
+    (Link::Tap, 1),
+    (Link::Tap, 2),
 ];
+const MTUS: [u16; 3] = [1500, 9000, 1280];
+
+/// Which rows carry a gigabyte each way: link, queues, MTU, whether over IPv6.
+const GIGABYTE: [(Link, u16, u16, bool); 2] =
+    [(Link::Xdp, 1, 1500, false), (Link::Tap, 1, 9000, true)];
+
+/// What was asked for by the variable.
+fn megabytes() -> Outcome<Option<usize>> {
+    Ok(env::var("CRORE_HEAVY_MEGABYTES").ok().map(|text| text.parse()).transpose()?)
+}
 
 #[test]
 #[ignore = "needs root: cargo xtask heavy"]
 fn much_arrives_whole_in_both_directions() -> Outcome {
-    let megabytes = env::var("CRORE_HEAVY_MEGABYTES").ok().map(|text| text.parse()).transpose()?;
-    for (place, (link, queues, mtu, v6)) in ROWS.into_iter().enumerate() {
-        let length = megabytes.unwrap_or(if place == 0 { FIRST } else { OTHERS }) << 20;
-        let host = link.addresses()[usize::from(v6)];
-        let what = format!("{link:?}, {queues} queues, MTU {mtu}, {host}");
-        let stage = Stage::on(Network::new(queues.into(), mtu.into())?, link, queues)?;
-        let done = up(&mut stage.connect(host, Service::Sink)?, length);
-        done.map_err(|error| format!("up, {what}: {error}"))?;
-        let done = down(&mut stage.connect(host, Service::Source)?, length);
-        done.map_err(|error| format!("down, {what}: {error}"))?;
-        stage.comes_to_rest()?;
+    let megabytes = megabytes()?;
+    println!("| link | queues | MTU | over | MB | up, s | down, s |");
+    for (link, queues) in LINKS {
+        for mtu in MTUS {
+            let stage = Stage::on(Network::new(queues.into(), mtu.into())?, link, queues)?;
+            for v6 in [false, true] {
+                let whole = GIGABYTE.contains(&(link, queues, mtu, v6));
+                let megabytes = megabytes.unwrap_or(if whole { 1024 } else { OTHERS });
+                let family = if v6 { "IPv6" } else { "IPv4" };
+                let row = format!("| {link:?} | {queues} | {mtu} | {family} | {megabytes} |");
+                let host = link.addresses()[usize::from(v6)];
+                let carried = |service, carry: fn(&mut _, usize) -> Outcome| {
+                    let start = Instant::now();
+                    carry(&mut stage.connect(host, service)?, megabytes << 20)?;
+                    Outcome::Ok(start.elapsed().as_secs_f64())
+                };
+                let went_up = carried(Service::Sink, up).map_err(|e| format!("{row} up: {e}"))?;
+                let came =
+                    carried(Service::Source, down).map_err(|e| format!("{row} down: {e}"))?;
+                println!("{row} {went_up:.1} | {came:.1} |");
+            }
+            stage.comes_to_rest()?;
+        }
     }
     Ok(())
 }
@@ -51,13 +71,12 @@ fn much_arrives_whole_in_both_directions() -> Outcome {
 #[test]
 #[ignore = "needs root: cargo xtask heavy"]
 fn a_large_file_is_served_whole() -> Outcome {
-    let megabytes = env::var("CRORE_HEAVY_MEGABYTES").ok().map(|text| text.parse()).transpose()?;
-    let content = pattern(megabytes.unwrap_or(OTHERS) << 20);
+    let content = pattern(megabytes()?.unwrap_or(OTHERS) << 20);
     let tree = Tree::new()?;
     tree.file("file", &content)?;
     for link in [Link::Xdp, Link::Generic, Link::Tap] {
         let network = Network::new(1, 1500)?;
-        link.prepare(&network)?;
+        link.prepare(&network, 1)?;
         let _crore = link.serve(&network, tree.root(), &[])?;
         for host in link.addresses() {
             let mut stream = network.connect(host, 80)?;

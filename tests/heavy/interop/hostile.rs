@@ -39,7 +39,7 @@ impl Besieged {
         let tree = Tree::new()?;
         tree.file("file", "here")?;
         let network = Network::new(1, 1500)?;
-        link.prepare(&network)?;
+        link.prepare(&network, 1)?;
         let crore = link.serve(&network, tree.root(), &["--admin", ADMIN])?;
         let mut friends = Vec::new();
         for host in link.addresses() {

@@ -10,8 +10,8 @@ mod options;
 mod programs;
 mod services;
 mod states;
+mod transfer;
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread;
@@ -21,9 +21,9 @@ use crore::{Net, Running, Server, Tap, Vitals, Xdp};
 use rig::Outcome;
 use rig::netns::{INTERFACE, Network, SERVER, SERVER_V6};
 use rig::process::Process;
-use rig::tree::pattern;
-use services::{Service, Services, digest};
+use services::{Service, Services};
 use socket2::{Domain, Socket, Type};
+use transfer::{down, up};
 
 /// The TAP device on the server's host, bridged to the interface, and our addresses on it.
 const TAP: &str = "crore0";
@@ -50,8 +50,8 @@ impl Link {
         }
     }
 
-    /// Makes the link, where it is not the interface itself.
-    fn prepare(self, network: &Network) -> Outcome {
+    /// Makes the link, where it is not the interface itself, with so many queues.
+    fn prepare(self, network: &Network, queues: u16) -> Outcome {
         if self == Self::Generic {
             // It takes no segments that the sender's kernel has put together.
             network.client(&format!("ethtool -K {INTERFACE} tso off gso off"))?;
@@ -60,8 +60,9 @@ impl Link {
             return Ok(());
         }
         let mtu = network.server(&format!("cat /sys/class/net/{INTERFACE}/mtu"))?;
+        let several = if queues > 1 { " multi_queue" } else { "" };
         for line in [
-            format!("ip tuntap add dev {TAP} mode tap"),
+            format!("ip tuntap add dev {TAP} mode tap{several}"),
             format!("ip link set {TAP} mtu {}", mtu.trim()),
             "ip link add br0 type bridge".into(),
             format!("ip link set {INTERFACE} master br0"),
@@ -118,7 +119,7 @@ impl Stage {
     }
 
     fn on(network: Network, link: Link, shards: u16) -> Outcome<Self> {
-        link.prepare(&network)?;
+        link.prepare(&network, shards)?;
         let net = link.net()?;
         let running = network.server_host().inside(|| {
             let mut server = Server::new().net(net).shards(shards).max_connections(4096);
@@ -221,31 +222,4 @@ impl Stage {
             thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// Sends so many bytes to a sink and compares the digest of what has arrived.
-fn up(stream: &mut TcpStream, length: usize) -> Outcome {
-    let content = pattern(length);
-    stream.write_all(&(length as u64).to_le_bytes())?;
-    stream.write_all(&content)?;
-    let words = content.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
-    let expected = words.fold(0, digest);
-    let mut arrived = [0; 8];
-    stream.read_exact(&mut arrived)?;
-    assert_eq!(u64::from_le_bytes(arrived), expected, "what went up is not what arrived");
-    Ok(())
-}
-
-/// Has so many bytes sent by a source and compares them.
-fn down(stream: &mut TcpStream, length: usize) -> Outcome {
-    stream.write_all(&(length as u64).to_le_bytes())?;
-    arrives(stream, length)
-}
-
-/// Reads what a source was asked for.
-fn arrives(stream: &mut TcpStream, length: usize) -> Outcome {
-    let mut got = vec![0; length];
-    stream.read_exact(&mut got)?;
-    assert!(got == pattern(length), "what came down is not what was sent");
-    Ok(())
 }

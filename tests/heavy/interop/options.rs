@@ -8,7 +8,8 @@ use rig::netns::INTERFACE;
 use rig::tree::{Tree, pattern};
 
 use super::services::Service;
-use super::{Link, Stage, down};
+use super::transfer::down;
+use super::{Link, Stage};
 use rig::netns::Network;
 
 /// Bytes each way, of each row.
@@ -113,7 +114,7 @@ fn fast_open_is_declined_and_the_request_served() -> Outcome {
     tree.file("file", pattern(100_000))?;
     for link in [Link::Xdp, Link::Tap] {
         let network = Network::new(1, 1500)?;
-        link.prepare(&network)?;
+        link.prepare(&network, 1)?;
         let _crore = link.serve(&network, tree.root(), &[])?;
         // With a cookie asked for, and with the request in the SYN without one.
         for (mode, times) in [("1", 2), ("5", 2)] {

@@ -32,7 +32,7 @@ fn a_browser_and_h2load_are_served() -> Outcome {
     tree.file("small", "x".repeat(1024))?;
     for link in [Link::Xdp, Link::Tap] {
         let network = Network::new(1, 1500)?;
-        link.prepare(&network)?;
+        link.prepare(&network, 1)?;
         let crore = link.serve(&network, tree.root(), &[])?;
         let url = format!("http://{}", link.addresses()[0]);
         let profile = Tree::new()?;

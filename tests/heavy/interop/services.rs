@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crore::{Cx, Handler, Role, Step};
+use rig::tree::word;
 
 /// What becomes of a connection, by the port it comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,11 +51,6 @@ impl Service {
 /// Takes eight more bytes into a digest, which begins with zero.
 pub const fn digest(so_far: u64, word: u64) -> u64 {
     (so_far ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-}
-
-/// The word of a pattern at this place: see [`rig::tree::pattern`].
-const fn word(index: u64) -> u64 {
-    (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The handler.

@@ -12,7 +12,8 @@ use rig::tree::pattern;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::services::{FAREWELL, Service};
-use super::{Link, PATIENCE, Stage, arrives, down};
+use super::transfer::{arrives, down};
+use super::{Link, PATIENCE, Stage};
 
 const LINKS: [Link; 2] = [Link::Xdp, Link::Tap];
 
