@@ -12,20 +12,11 @@ use rig::tree::{Tree, pattern};
 
 use super::services::Service;
 use super::transfer::{down, up};
-use super::{Link, Stage};
+use super::{KINDS, Link, Stage};
 
 /// Megabytes each way.
 const OTHERS: usize = 32;
 
-/// Each kind of link, with its queues.
-const LINKS: [(Link, u16); 6] = [
-    (Link::Xdp, 1),
-    (Link::Xdp, 2),
-    (Link::Generic, 1),
-    (Link::Generic, 2),
-    (Link::Tap, 1),
-    (Link::Tap, 2),
-];
 const MTUS: [u16; 3] = [1500, 9000, 1280];
 
 /// Which rows carry a gigabyte each way: link, queues, MTU, whether over IPv6.
@@ -42,7 +33,7 @@ fn megabytes() -> Outcome<Option<usize>> {
 fn much_arrives_whole_in_both_directions() -> Outcome {
     let megabytes = megabytes()?;
     println!("| link | queues | MTU | over | MB | up, s | down, s |");
-    for (link, queues) in LINKS {
+    for (link, queues) in KINDS {
         for mtu in MTUS {
             let stage = Stage::on(Network::new(queues.into(), mtu.into())?, link, queues)?;
             for v6 in [false, true] {
@@ -77,7 +68,7 @@ fn a_large_file_is_served_whole() -> Outcome {
     for link in [Link::Xdp, Link::Generic, Link::Tap] {
         let network = Network::new(1, 1500)?;
         link.prepare(&network, 1)?;
-        let _crore = link.serve(&network, tree.root(), &[])?;
+        let _crore = link.serve(&network, 1, tree.root(), &[])?;
         for host in link.addresses() {
             let mut stream = network.connect(host, 80)?;
             stream.write_all(b"GET /file HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;

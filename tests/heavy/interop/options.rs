@@ -115,7 +115,7 @@ fn fast_open_is_declined_and_the_request_served() -> Outcome {
     for link in [Link::Xdp, Link::Tap] {
         let network = Network::new(1, 1500)?;
         link.prepare(&network, 1)?;
-        let _crore = link.serve(&network, tree.root(), &[])?;
+        let _crore = link.serve(&network, 1, tree.root(), &[])?;
         // With a cookie asked for, and with the request in the SYN without one.
         for (mode, times) in [("1", 2), ("5", 2)] {
             network.client(&format!("sysctl -qw net.ipv4.tcp_fastopen={mode}"))?;

@@ -7,7 +7,7 @@ use rig::browser;
 use rig::netns::Network;
 use rig::tree::Tree;
 
-use super::Link;
+use super::KINDS;
 
 /// A page that is only right once its script has had its answers.
 const PAGE: &str = r#"<!doctype html><title>t</title><link rel=stylesheet href=style.css>
@@ -30,10 +30,10 @@ fn a_browser_and_h2load_are_served() -> Outcome {
         tree.file(&format!("{word}.txt"), word)?;
     }
     tree.file("small", "x".repeat(1024))?;
-    for link in [Link::Xdp, Link::Tap] {
-        let network = Network::new(1, 1500)?;
-        link.prepare(&network, 1)?;
-        let crore = link.serve(&network, tree.root(), &[])?;
+    for (link, queues) in KINDS {
+        let network = Network::new(queues.into(), 1500)?;
+        link.prepare(&network, queues)?;
+        let crore = link.serve(&network, queues, tree.root(), &[])?;
         let url = format!("http://{}", link.addresses()[0]);
         let profile = Tree::new()?;
         let mut chromium = network.on_client("chromium");
@@ -42,10 +42,13 @@ fn a_browser_and_h2load_are_served() -> Outcome {
         chromium.arg(format!("--user-data-dir={}", profile.root().display())).arg(&url);
         let shown = chromium.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-        assert!(shown.contains("ten million connections"), "{link:?}:\n{shown}");
+        assert!(shown.contains("ten million connections"), "{link:?}, {queues} queues:\n{shown}");
         let text = network.client(&format!("h2load --h1 -n 3000 -c 30 -m 4 {url}/small"))?;
         let said = crore.printed()?;
-        assert!(text.contains("3000 succeeded, 0 failed"), "{link:?}:\n{text}\n{said}");
+        assert!(
+            text.contains("3000 succeeded, 0 failed"),
+            "{link:?}, {queues} queues:\n{text}\n{said}"
+        );
     }
     Ok(())
 }
