@@ -14,11 +14,13 @@ pub fn heavy(metadata: &Metadata, arguments: &[&str]) -> Outcome<Tally> {
     let program = crate::build::crore(metadata)?;
     let screenshot = metadata.target_directory.join("status.png");
     Invocation::new("cargo")
-        .arguments(&["test", "--locked", "--package", "crore-tests", "--test", "heavy", "--"])
+        .arguments(&["test", "--locked", "--config", "tests/heavy/profile.toml"])
+        .arguments(&["--package", "crore-tests", "--test", "heavy", "--"])
         .arguments(&["--ignored", "--test-threads", "1", "--show-output"])
         .arguments(arguments)
         .variable("CRORE_PROGRAM", &program.to_string_lossy())
         .variable("CRORE_SCREENSHOT", &screenshot.to_string_lossy())
+        .folder(&metadata.workspace_root)
         .minutes(MINUTES)
         .run()
 }
