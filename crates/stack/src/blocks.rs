@@ -98,9 +98,9 @@ impl Block {
         };
     }
 
-    /// Both sides have closed, and this one has nothing more to send.
-    pub(crate) const fn has_closed(&mut self) {
-        self.facts.input_ended = true;
+    /// This side has closed and has nothing more to send; whether the peer has closed before.
+    pub(crate) const fn has_closed(&mut self, input_ended: bool) {
+        self.facts.input_ended = input_ended;
         self.facts.closing = true;
         self.facts.closed = true;
         self.timer = None;

@@ -1,12 +1,12 @@
 //! Single segments in flight on connections that need no working block otherwise: [`Replies`], one
-//! cache line each beside the answer's buffer. Invariant: an entry is free, and holds nothing, or belongs to the one record that names it;
+//! cache line each beside the text's buffer. Invariant: an entry is free, and holds nothing, or belongs to the one record that names it;
 //! the taken ones are in a list, the one sent first in front.
 
 use alloc::vec::Vec;
 
 use base::Instant;
 use mem::{Frame, Pool};
-use tcp::{Farewell, Greeting, Reply};
+use tcp::{Attempt, Farewell, Greeting, Reply, Sleeping};
 
 /// No entry: the end of a list.
 const NONE: u32 = u32::MAX;
@@ -14,11 +14,13 @@ const NONE: u32 = u32::MAX;
 /// A segment in flight, and what the connection is without it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum InFlight {
+    /// Our SYN, and until when the attempt may take: the handler is to hear what became of it.
+    Attempt(Attempt, Instant),
     /// Our SYN-ACK: the handler has not heard of the connection.
     Greeting(Greeting),
-    /// An answer.
+    /// Text: an answer, or a question of ours.
     Answer(Reply),
-    /// Our FIN: the handler has heard that the input ended, and is to hear that the connection has.
+    /// Our FIN: the handler has nothing more to say, and is to hear that the connection has ended.
     Farewell(Farewell),
 }
 
@@ -26,6 +28,7 @@ impl InFlight {
     /// When it was sent.
     pub(crate) fn sent(&self, now: Instant) -> Instant {
         match self {
+            Self::Attempt(attempt, _) => attempt.sent(now),
             Self::Greeting(greeting) => greeting.sent(now),
             Self::Answer(reply) => reply.sent(now),
             Self::Farewell(farewell) => farewell.sent(now),
@@ -36,7 +39,7 @@ impl InFlight {
 /// One of them.
 pub(crate) struct Entry {
     pub(crate) flight: InFlight,
-    /// An answer's bytes, for as long as the entry is taken.
+    /// The text's bytes, for as long as the entry is taken.
     frame: Option<Frame>,
     /// Where its record is.
     pub(crate) slot: u32,
@@ -70,7 +73,7 @@ impl Replies {
         self.taken < self.capacity
     }
 
-    /// Adds a segment that was sent now, after all others, and an answer's bytes. Only while there is
+    /// Adds a segment that was sent now, after all others, and a text's bytes. Only while there is
     /// room.
     pub(crate) fn push(&mut self, flight: InFlight, frame: Option<Frame>, slot: u32) -> u32 {
         self.greetings += u32::from(matches!(flight, InFlight::Greeting(_)));
@@ -95,7 +98,7 @@ impl Replies {
         index
     }
 
-    /// Takes an entry out and gives what was in it: the segment, and the buffer with the answer.
+    /// Takes an entry out and gives what was in it: the segment, and the buffer with the text.
     pub(crate) fn take(&mut self, index: u32) -> (InFlight, Option<Frame>) {
         let entry = &mut self.entries[index as usize];
         let (flight, frame) = (entry.flight, entry.frame.take());
@@ -113,6 +116,14 @@ impl Replies {
         self.taken -= 1;
         self.greetings -= u32::from(matches!(flight, InFlight::Greeting(_)));
         (flight, frame)
+    }
+
+    /// What the connection of an entry with text sleeps as.
+    pub(crate) fn asleep_mut(&mut self, index: u32) -> Option<&mut Sleeping> {
+        match &mut self.entries[index as usize].flight {
+            InFlight::Answer(reply) => Some(&mut reply.asleep),
+            InFlight::Attempt(..) | InFlight::Greeting(_) | InFlight::Farewell(_) => None,
+        }
     }
 
     pub(crate) fn get(&self, index: u32) -> &Entry {

@@ -193,4 +193,4 @@ impl Working {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,9 +11,9 @@
 //! arrives for it, or its application has something to send, it [wakes](Working::wake) into a
 //! [`Working`] block from a pool; when it is [quiet](Working::is_quiet) again it
 //! [sleeps](Working::sleep) and the block goes back. Connections that are being opened or closed
-//! work; after the close a [`TimeWait`] is left, or nothing. A question that is answered at once needs
-//! no block: a [`Reply`] stands for it until the answer is acknowledged; as does a [`Greeting`] for a
-//! SYN, and a [`Farewell`] for a peer that closes.
+//! work; after the close a [`TimeWait`] is left, or nothing. A segment of text that goes out at once needs
+//! no block: a [`Reply`] stands for it until it is acknowledged; as do an [`Attempt`] and a [`Greeting`]
+//! for a SYN and its answer, and a [`Farewell`] for a FIN.
 //!
 //! # How it is driven
 //!
@@ -41,6 +41,7 @@
 extern crate std;
 
 mod acknowledge;
+mod attempt;
 mod challenge;
 mod close;
 mod config;
@@ -80,6 +81,7 @@ mod timer;
 mod window;
 mod working;
 
+pub use attempt::Attempt;
 pub use challenge::ChallengeLimit;
 pub use config::{
     Algorithm, Config, Extensions, KeepAlive, Receiving, Retransmission, Sending, Timeouts,

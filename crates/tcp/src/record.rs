@@ -91,8 +91,8 @@ pub enum Body {
     Sleeping(Sleeping),
     /// Everything is in the working block with this index.
     Working(u32),
-    /// Established, with one answer in flight: everything is in the [`Reply`](crate::Reply) with this
-    /// index.
+    /// With one segment of ours in flight, and asleep otherwise: everything is in the
+    /// [`Reply`](crate::Reply), or another like it, with this index.
     Replied(u32),
     /// Over, but late segments may still arrive.
     TimeWait(TimeWait),

@@ -1,13 +1,13 @@
-//! A question that is answered at once, RFC 9293 section 3.10.7.4 for a connection that sleeps: one
-//! segment of text comes, next in order and with everything acknowledged, and one segment leaves that
-//! carries the answer and the acknowledgment. Until that is acknowledged, a [`Reply`] is all there is
-//! of the connection beside its record: header prediction, as in `predict.rs`, but without a working
-//! block.
+//! Text in one segment, on a connection that sleeps otherwise, RFC 9293 section 3.10.7.4: one segment
+//! of text comes, next in order and with everything acknowledged, and one segment leaves that carries
+//! the answer and the acknowledgment; or this end asks, in one segment, and the answer comes with the
+//! acknowledgment on it. While a segment of ours is in flight, a [`Reply`] is all there is of the connection
+//! beside its record: header prediction, as in `predict.rs`, but without a working block.
 //!
-//! Invariant: a reply is what a working block would have come to, told shorter.
-//! [`Working::resume`] makes that block whenever anything else than the acknowledgment comes, or when
-//! it takes longer than [`Reply::patience`]; and what is acknowledged leaves what that block would have
-//! slept as.
+//! Invariant: what arrives leaves what a block would have slept as that acknowledged it at once, and a
+//! reply is what a block would have come to that woke from there, told shorter. [`Working::resume`]
+//! makes that block whenever anything else than the acknowledgment comes, or when it takes longer than
+//! [`Reply::patience`]; and what is acknowledged leaves what that block would have slept as.
 
 use core::time::Duration;
 
@@ -17,32 +17,28 @@ use wire::tcp::{Flags, Options, Plain, Repr, Timestamps};
 
 use crate::config::Config;
 use crate::micros::{Micros, timestamp_clock};
-use crate::segment::{Arrival, Outgoing, Payload, PlainArrival};
+use crate::segment::{Outgoing, PlainArrival};
 use crate::sleeping::Sleeping;
 use crate::timer::WORST_DELAYED_ACK_US;
 use crate::window::ReceiveSide;
 use crate::{Turn, Working};
 
-/// One answer in flight on a connection that otherwise sleeps. 40 bytes.
+/// One segment of text in flight on a connection that otherwise sleeps. 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply {
-    /// The connection as it slept before the question, but for what the application waits for.
+    /// The connection as it would sleep had the text not been sent.
     pub asleep: Sleeping,
-    /// TSval of the question, or what was remembered where there are no timestamps.
-    recent: u32,
-    /// When the answer was sent.
+    /// When it was sent.
     sent: Micros,
-    /// Bytes of the question, and of the answer.
-    lengths: (u16, u16),
-    /// SEG.WND of the question.
-    window: u16,
+    /// Bytes of it.
+    length: u16,
 }
 
-const _: () = assert!(size_of::<Reply>() == 40);
+const _: () = assert!(size_of::<Reply>() == 32);
 
 impl Sleeping {
-    /// Whether a segment is such a question. What is not may be anything that TCP knows, and is for
-    /// [`Working::receive`].
+    /// Whether a segment is the next text, which may be a question or an answer. What is not may be anything
+    /// that TCP knows, and is for [`Working::receive`].
     #[must_use]
     #[inline]
     pub fn is_question(&self, config: &Config, arrival: &PlainArrival) -> bool {
@@ -54,66 +50,77 @@ impl Sleeping {
             && header.acknowledgment == self.send_next
             && header.window > 0
             && is_newest(settled.timestamps.then_some(self.recent_timestamp), header)
-            && (1..=offered(config, scaled).min(0xffff)).contains(&arrival.length)
-            // One segment of congestion window, or marks to be echoed: not as usual.
-            && !settled.cautious
-            // More is offered than a reply would say.
-            && !settled.wide
+            && arrival.length > 0
+            && opens_wide(config, scaled, arrival.length)
+            && settled.is_usual()
             && !(settled.ecn && arrival.ecn == Ecn::Congested)
     }
 
-    /// The longest answer to a [question](Sleeping::is_question) that is one segment and leaves at
-    /// once. `mss` as in [`Opening`](crate::Opening).
+    /// Whether text of this end's own would leave at once.
     #[must_use]
     #[inline]
-    pub fn answer_most(&self, question: &PlainArrival, mss: u16) -> usize {
+    pub fn may_speak(&self) -> bool {
+        self.send_window > 0 && self.settled().is_usual()
+    }
+
+    /// Takes a [question](Sleeping::is_question), all of which the application takes, or the
+    /// [end](Sleeping::is_end), but for the FIN: as the connection would sleep once that is acknowledged.
+    #[must_use]
+    #[inline]
+    pub fn take_in(&self, arrival: &PlainArrival, now: Instant) -> Self {
+        let header = &arrival.header;
+        let stamps = header.timestamps.filter(|_| self.settled().timestamps);
+        let mut taken = *self;
+        taken.receive_next += arrival.length;
+        taken.recent_timestamp = stamps.map_or(self.recent_timestamp, |stamps| stamps.value);
+        taken.send_window = header.window;
+        taken.heard(now);
+        taken
+    }
+
+    /// The longest text that is one segment and leaves at once. `mss` as in
+    /// [`Opening`](crate::Opening).
+    #[must_use]
+    #[inline]
+    pub fn text_most(&self, mss: u16) -> usize {
         let settled = self.settled();
         let options = if settled.timestamps { Options::TIMESTAMPS_LENGTH } else { 0 };
         let room = usize::from(settled.mss.min(mss)).saturating_sub(options);
-        let window = u64::from(question.header.window) << settled.send_shift.unwrap_or(0);
+        let window = u64::from(self.send_window) << settled.send_shift.unwrap_or(0);
         room.min(usize::try_from(window).unwrap_or(room))
     }
 
-    /// Answers a [question](Sleeping::is_question) with `answer` bytes, at most
-    /// [`Sleeping::answer_most`] and at least one. `mss` as there.
+    /// Sends text: `length` bytes, at most [`Sleeping::text_most`] and at least one. The segment
+    /// acknowledges what was [taken in](Sleeping::take_in). `mss` as there.
     #[must_use]
     #[inline]
-    pub fn answer(
-        &self,
-        turn: &Turn<'_>,
-        question: &PlainArrival,
-        answer: u16,
-        mss: u16,
-    ) -> (Reply, ReplySegment) {
+    pub fn speak(&self, turn: &Turn<'_>, length: u16, mss: u16) -> (Reply, ReplySegment) {
+        let reply = Reply { asleep: *self, sent: Micros::of(turn.now), length };
+        let ecn = if self.settled().ecn { Ecn::Capable0 } else { Ecn::NotCapable };
+        (reply, ReplySegment { header: self.acknowledgment(turn, mss), ecn })
+    }
+
+    /// The header of a segment without text that acknowledges what was [taken
+    /// in](Sleeping::take_in). `mss` as in [`Opening`](crate::Opening).
+    #[must_use]
+    #[inline]
+    pub fn acknowledgment(&self, turn: &Turn<'_>, mss: u16) -> Plain {
         let settled = self.settled();
-        let recent = question.header.timestamps.filter(|_| settled.timestamps);
-        let reply = Reply {
-            asleep: *self,
-            recent: recent.map_or(self.recent_timestamp, |stamps| stamps.value),
-            sent: Micros::of(turn.now),
-            // Not above 0xffff, or it was no question.
-            lengths: (question.length as u16, answer),
-            window: question.header.window,
-        };
-        let value = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
-        // The answer acknowledges the question, all of which the application took.
         let mut receive = ReceiveSide::new(mss);
         receive.wake(self.receive_next, turn.config, settled.send_shift.is_some(), false);
-        receive.advance(question.length);
-        receive.consume(question.length, turn.config);
-        let header = Plain {
+        let value = timestamp_clock(turn.now, turn.config.extensions.timestamp_offset);
+        let stamps = Timestamps { value, echo: self.recent_timestamp };
+        Plain {
             sequence: self.send_next,
             acknowledgment: receive.nxt,
             fin: false,
             window: receive.acknowledged(turn.config),
-            timestamps: recent.map(|stamps| Timestamps { value, echo: stamps.value }),
-        };
-        let ecn = if settled.ecn { Ecn::Capable0 } else { Ecn::NotCapable };
-        (reply, ReplySegment { header, ecn })
+            timestamps: settled.timestamps.then_some(stamps),
+        }
     }
 }
 
-/// The segment that carries an answer. PSH is set: nothing more is queued (RFC 9293 section 3.9.1.2,
+/// The segment that carries text. PSH is set: nothing more is queued (RFC 9293 section 3.9.1.2,
 /// MUST-61).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReplySegment {
@@ -140,17 +147,18 @@ impl Reply {
         config.retransmission.rto_min.min(Duration::from_micros(WORST_DELAYED_ACK_US)) / 2
     }
 
-    /// Takes the acknowledgment of the answer, which may carry the next question, or a FIN, or both:
+    /// Takes the acknowledgment of the text, which may carry the peer's next, or a FIN, or both:
     /// those are still to be looked at. `None`: the segment
     /// is something else.
     #[must_use]
     #[inline]
     pub fn acknowledged(&self, arrival: &PlainArrival, now: Instant) -> Option<Sleeping> {
         let header = &arrival.header;
-        let mut settled = self.asleep.settled();
-        let expected = header.sequence == self.receive_next()
+        let asleep = &self.asleep;
+        let mut settled = asleep.settled();
+        let expected = header.sequence == asleep.receive_next
             && header.acknowledgment == self.send_next()
-            && is_newest(settled.timestamps.then_some(self.recent), header);
+            && is_newest(settled.timestamps.then_some(asleep.recent_timestamp), header);
         if !expected {
             return None;
         }
@@ -158,13 +166,13 @@ impl Reply {
         settled.srtt = Micros::of(now).since(self.sent).max(1);
         let stamps = header.timestamps.filter(|_| settled.timestamps);
         let numbers = [header.acknowledgment, header.sequence];
-        let recent = stamps.map_or(self.recent, |stamps| stamps.value);
+        let recent = stamps.map_or(asleep.recent_timestamp, |stamps| stamps.value);
         let mut sleeping = Sleeping::new(settled, numbers, header.window, recent, now);
-        (sleeping.timer, sleeping.waiting) = (self.asleep.timer, self.asleep.waiting);
+        (sleeping.timer, sleeping.waiting) = (asleep.timer, asleep.waiting);
         Some(sleeping)
     }
 
-    /// SND.UNA: the number of the answer's first byte.
+    /// SND.UNA: the number of the text's first byte.
     #[must_use]
     pub const fn una(&self) -> Seq {
         self.asleep.send_next
@@ -173,16 +181,10 @@ impl Reply {
     /// SND.NXT: the number after its last.
     #[must_use]
     pub fn send_next(&self) -> Seq {
-        self.una() + u32::from(self.lengths.1)
+        self.una() + u32::from(self.length)
     }
 
-    /// RCV.NXT.
-    #[must_use]
-    pub fn receive_next(&self) -> Seq {
-        self.asleep.receive_next + u32::from(self.lengths.0)
-    }
-
-    /// When the answer was sent, for a reply that is less than half an hour old.
+    /// When the text was sent, for a reply that is less than half an hour old.
     #[must_use]
     pub fn sent(&self, now: Instant) -> Instant {
         self.sent.instant(now)
@@ -190,32 +192,19 @@ impl Reply {
 }
 
 impl Working {
-    /// Goes on with a connection whose answer is in flight: does again, as of then, what led to the
+    /// Goes on with a connection whose text is in flight: does again, as of then, what led to the
     /// reply. `mss` as for [`Working::wake`].
     pub fn resume(&mut self, turn: &mut Turn<'_>, reply: &Reply, mss: u16) {
-        let mut then = Turn {
+        let then = Turn {
             config: turn.config,
             now: reply.sent(turn.now),
             challenges: &mut *turn.challenges,
         };
         self.wake(&then, &reply.asleep, mss);
-        let timestamps = self.timestamps.map(|_| Timestamps { value: reply.recent, echo: 0 });
-        let header = Repr::from(Plain {
-            sequence: reply.asleep.receive_next,
-            acknowledgment: reply.asleep.send_next,
-            fin: false,
-            window: reply.window,
-            timestamps,
-        });
-        let (question, answer) = (u32::from(reply.lengths.0), u32::from(reply.lengths.1));
-        let ecn = Ecn::NotCapable;
-        let arrival = Arrival { header: &header, length: question, ecn, can_hold: true };
-        let received = self.receive(&mut then, &arrival);
-        debug_assert!(matches!(received.payload, Payload::InOrder { skip: 0, held: 0, .. }));
-        self.consumed(&then, question);
-        self.write(answer);
+        let length = u32::from(reply.length);
+        self.write(length);
         let outgoing = self.transmit(&then);
-        debug_assert!(outgoing.is_some_and(|outgoing| outgoing.length == answer));
+        debug_assert!(outgoing.is_some_and(|outgoing| outgoing.length == length));
     }
 }
 
@@ -229,11 +218,12 @@ pub(crate) fn is_newest(recent: Option<u32>, header: &Plain) -> bool {
     }
 }
 
-/// The window that a connection wakes with.
+/// Whether all of the window is offered again once the application has taken `length` bytes: not
+/// where half of what there could be is already more than the peer can be told.
 #[inline]
-const fn offered(config: &Config, scaled: bool) -> u32 {
+pub(crate) fn opens_wide(config: &Config, scaled: bool, length: u32) -> bool {
     let most = 0xffff << if scaled { config.window_scale() } else { 0 };
-    if config.receiving.window < most { config.receiving.window } else { most }
+    length + config.receiving.window / 2 <= config.receiving.window.min(most)
 }
 
 #[cfg(test)]

@@ -126,6 +126,13 @@ impl Settled {
         [a, b, c]
     }
 
+    /// Whether a segment of text may leave or be taken without a block: no congestion window of one
+    /// segment, and no more offered than is when it wakes.
+    #[inline]
+    pub(crate) const fn is_usual(&self) -> bool {
+        !self.cautious && !self.wide
+    }
+
     #[inline]
     pub(crate) fn unpack([a, b, c]: [u8; 3]) -> Self {
         let bits = u32::from_le_bytes([a, b, c, 0]);
@@ -175,6 +182,12 @@ impl Sleeping {
             bits: settled.pack(),
             waiting: Waiting::Input,
         }
+    }
+
+    /// Sleeps from now on.
+    #[inline]
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.stamp = Stamp::of(now).flagged(self.stamp.flag());
     }
 
     #[inline]

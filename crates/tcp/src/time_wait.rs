@@ -8,7 +8,7 @@ use wire::tcp::{Flags, Options, Repr, Timestamps};
 
 use crate::micros::timestamp_clock;
 use crate::segment::{Arrival, Outgoing};
-use crate::sleeping::Stamp;
+use crate::sleeping::{Sleeping, Stamp};
 use crate::{Config, Turn, Working};
 
 /// A tick of the slowest timestamp clock there may be (RFC 7323 section 5.4), and what the time of
@@ -53,6 +53,17 @@ impl TimeWait {
             recent_timestamp: working.timestamps.map_or(0, |recent| recent.value),
             since: Stamp::of(turn.now),
             timestamps: working.timestamps.is_some(),
+        }
+    }
+
+    /// The same of what has only its FIN in flight: `sleeping` with the numbers after both FINs.
+    pub(crate) fn of_sleeping(sleeping: &Sleeping, turn: &Turn<'_>) -> Self {
+        Self {
+            send_next: sleeping.send_next,
+            receive_next: sleeping.receive_next,
+            recent_timestamp: sleeping.recent_timestamp,
+            since: Stamp::of(turn.now),
+            timestamps: sleeping.settled().timestamps,
         }
     }
 

@@ -22,7 +22,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let mut dialled = 0;
         while dialled < DIALS_A_TURN
             && !self.draining
-            && !self.blocks.are_scarce()
+            // Each segment in flight may want a block.
+            && !self.blocks.are_scarce_beside(self.replies.taken())
             && let Some(dial) = app.dial(self.now)
         {
             dialled += 1;
@@ -47,14 +48,17 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             None => None,
             Some(slot) => Some(self.reopen(slot).ok_or(DialError::InUse)?),
         };
+        let iss = self.sequence_number(&ends, after);
+        let mss = self.link.mss(ends.remote);
+        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
+        if self.attempt((flow, hash), &ends, &opening, dial).is_some() {
+            return Ok(());
+        }
         let block = self.begin(flow, hash).ok_or(DialError::Full)?;
         let slot = self.blocks[block].slot;
         if let Some(record) = self.flows.get_mut(slot) {
             record.conn = dial.conn;
         }
-        let iss = self.sequence_number(&ends, after);
-        let mss = self.link.mss(ends.remote);
-        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
         let working = &mut self.blocks[block];
         working.tcp.connect(&tcp_turn!(self), &opening);
         working.sent_to = working.tcp.end();

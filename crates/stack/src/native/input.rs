@@ -7,6 +7,7 @@ use base::Seq;
 use mem::{Batch, Frame, Pool};
 use port::Port;
 use tcp::{Answered, Arrival, Body, Events, Flow, Late, Payload, Received, Unreachable};
+use wire::tcp::Flags;
 
 use super::{Core, Stray, tcp_turn};
 use crate::Reason;
@@ -113,6 +114,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(slot) = slot else {
             return self.segment_for_listener(app, &segment, hash);
         };
+        if segment.header.flags.any(Flags::SYN) && self.made(app, slot, &segment) {
+            return;
+        }
         let block = match self.flows.get(slot).map(|record| record.body) {
             Some(Body::Working(block)) => Some(block),
             Some(Body::Sleeping(sleeping)) => self.wake_up(slot, &sleeping),

@@ -54,7 +54,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             },
             Body::Replied(index) => match &self.replies.get(*index).flight {
                 InFlight::Greeting(_) => Seen { sleeps: false, ..quiet(&ends, "SYN-RECEIVED") },
-                InFlight::Farewell(_) => Seen { sleeps: false, ..quiet(&ends, "LAST-ACK") },
+                InFlight::Attempt(..) => Seen { sleeps: false, ..quiet(&ends, "SYN-SENT") },
+                InFlight::Farewell(farewell) => {
+                    let state = if farewell.is_first() { State::FinWait1 } else { State::LastAck };
+                    Seen { sleeps: false, ..quiet(&ends, name(state)) }
+                }
                 InFlight::Answer(reply) => {
                     let in_flight = reply.send_next().distance(reply.una());
                     Seen {

@@ -4,6 +4,7 @@
 
 mod audit;
 mod dial;
+mod handshake;
 mod input;
 mod listen;
 mod look;
@@ -11,6 +12,7 @@ mod output;
 mod patience;
 mod reply;
 mod rest;
+mod resume;
 mod serve;
 pub(crate) mod sleep_timer;
 mod sweep;

@@ -1,36 +1,82 @@
-//! The short way: a connection that is greeted, or sleeps and is asked a question that is answered at
-//! once, or ends. Record, handler, frame, and no working block ([`Greeting`], [`Reply`] and
-//! [`Farewell`](tcp::Farewell) say what makes that right). Invariant: a record that is [`Body::Replied`] names the one entry that holds what is in
-//! flight, and it becomes a sleeping one, or a working one, before any timer of TCP's would have expired.
+//! The short way: a connection that sleeps, or has one segment in flight, and needs no more for what
+//! happens to it than a call of its handler and one segment. Record, handler, frame, and no working block
+//! ([`Reply`](tcp::Reply) and its like say what makes that right). Invariant: a record that is
+//! [`Body::Replied`] names the one entry that holds what is in flight, and it becomes a sleeping one, or
+//! a working one, before any timer of TCP's would have expired.
 
 use app::{Attachment, Cx, End, Handler, Next, Origin, Out, Step, Timeout};
-use base::{Instant, Seq};
+use base::Instant;
 use mem::Frame;
 use port::Port;
-use tcp::{Arrival, Body, Greeting, Opening, PlainArrival, Reply, Sleeping, Tuple, Waiting};
+use tcp::{Body, Sleeping, TimeWait, Tuple, Waiting};
 use wire::protocol::Ecn;
+use wire::tcp::Plain;
 
 use super::rest::Last;
-use super::serve::{Event, Fate, peer};
+use super::resume::Before;
+use super::serve::{Event, peer};
 use super::{Core, sleep_timer, tcp_turn};
-use crate::link::{PlainSegment, Segment};
+use crate::link::PlainSegment;
 use crate::replies::InFlight;
 
-/// Replies that became working connections in one turn at most.
-const RESUMED_A_TURN: u32 = 1024;
-
 /// What a handler did in a call for a connection without a block.
-struct Called {
-    step: Step,
+pub(super) struct Called {
+    pub(super) step: Step,
     /// With the bytes that it put out.
-    frame: Frame,
-    attachment: Option<Attachment>,
+    pub(super) frame: Frame,
+    pub(super) attachment: Option<Attachment>,
+}
+
+/// What a handler is called for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Heard {
+    /// Nothing of the peer's: a wake.
+    Nothing,
+    /// The peer's SYN-ACK.
+    SynAck,
+    /// So many bytes of text; `asked`: with the acknowledgment of ours on it, so that this is an answer.
+    Text { length: usize, asked: bool },
+    /// The peer's FIN.
+    Fin,
+}
+
+/// What a step leads to that needs no block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Deed {
+    /// So many bytes in one segment.
+    Speak(u16),
+    /// An acknowledgment by itself.
+    Acknowledge,
+    /// Nothing.
+    Rest,
+    /// A FIN; `first`: before the peer's.
+    Leave { first: bool },
 }
 
 impl Called {
-    /// Whether the connection waits for input now, and a block is of no use.
-    fn only_waits(&self) -> bool {
-        matches!(self.step.next(), Next::Read | Next::Idle) && self.attachment.is_none()
+    /// What it leads to, where a segment has room for `most` bytes. `None`: it wants more than that.
+    #[inline]
+    pub(super) fn deed(&self, heard: Heard, most: usize) -> Option<Deed> {
+        let (filled, next) = (self.frame.len(), self.step.next());
+        let closes = matches!(next, Next::Close | Next::Finish);
+        let stays = next == Next::Stay && heard == Heard::Nothing;
+        let waits = matches!(next, Next::Read | Next::Idle) || stays;
+        if self.attachment.is_some() || !(closes || waits) {
+            return None;
+        }
+        match heard {
+            // A handler that waits for input which does not come has nothing more to say either.
+            Heard::Fin => (filled == 0).then_some(Deed::Leave { first: false }),
+            _ if closes => (filled == 0).then_some(Deed::Leave { first: true }),
+            Heard::Text { length, .. } if self.step.consumed() != length => None,
+            // Not more than fits a segment.
+            _ if filled > 0 => (filled <= most).then_some(Deed::Speak(filled as u16)),
+            Heard::Nothing => Some(Deed::Rest),
+            Heard::SynAck => Some(Deed::Acknowledge),
+            // Of an exchange that is over, so that nothing follows soon that the acknowledgment could go
+            // with. Of any other text the next may be here already (RFC 9293, MUST-58).
+            Heard::Text { asked, .. } => (asked && next == Next::Idle).then_some(Deed::Acknowledge),
+        }
     }
 }
 
@@ -45,49 +91,45 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &PlainSegment<'_>,
     ) -> bool {
         let Some(record) = self.flows.get(slot) else { return false };
-        let sleeping = match record.body {
-            Body::Sleeping(sleeping) => sleeping,
+        let (sleeping, asked) = match record.body {
+            Body::Sleeping(sleeping) => (sleeping, false),
             Body::Replied(index) => {
-                let acknowledged = match &self.replies.get(index).flight {
-                    InFlight::Farewell(farewell) => {
-                        let over = farewell.is_acknowledged(&segment.arrival);
-                        if over {
-                            self.over_asleep(app, slot, index);
-                        }
-                        return over;
+                let (acknowledged, asked) = match &self.replies.get(index).flight {
+                    InFlight::Answer(reply) => {
+                        (reply.acknowledged(&segment.arrival, self.now), true)
                     }
-                    InFlight::Answer(reply) => reply.acknowledged(&segment.arrival, self.now),
-                    InFlight::Greeting(_) => self.complete(app, (slot, index), segment),
+                    InFlight::Farewell(_) => return self.parted(app, (slot, index), segment),
+                    InFlight::Greeting(_) => (self.complete(app, (slot, index), segment), false),
+                    InFlight::Attempt(..) => return false,
                 };
                 let Some(sleeping) = acknowledged else { return false };
                 self.fall_asleep(slot, index, sleeping);
                 if segment.payload.is_empty() && !segment.arrival.header.fin {
                     return true;
                 }
-                sleeping
+                (sleeping, asked)
             }
             Body::Working(_) | Body::TimeWait(_) => return false,
         };
-        if sleeping.waiting == Waiting::Wake || !self.replies.has_room() || !self.may_call() {
+        if sleeping.waiting == Waiting::Wake || !self.may_call() {
             return false;
         }
         let config = &self.settings.tcp;
-        let (question, end) = (
-            sleeping.is_question(config, &segment.arrival),
-            sleeping.is_end(config, &segment.arrival),
-        );
-        if question {
+        let heard = if sleeping.is_question(config, &segment.arrival) {
             self.counters.bytes_in.add(segment.payload.len() as u64);
-            self.answer(app, slot, sleeping, segment);
-        } else if end {
-            self.take_leave(app, slot, sleeping, segment);
-        }
-        question || end
+            Heard::Text { length: segment.payload.len(), asked }
+        } else if sleeping.is_end(config, &segment.arrival) {
+            Heard::Fin
+        } else {
+            return false;
+        };
+        self.hear(app, (slot, &sleeping), (heard, segment));
+        true
     }
 
     /// What was in flight is acknowledged.
     #[inline]
-    fn fall_asleep(&mut self, slot: u32, index: u32, sleeping: Sleeping) {
+    pub(super) fn fall_asleep(&mut self, slot: u32, index: u32, sleeping: Sleeping) {
         if let (_, Some(frame)) = self.replies.take(index) {
             self.buffers.give(frame);
         }
@@ -98,8 +140,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Whether nothing that a call could need afterwards, on the short way or on the long one, is
     /// missing.
-    fn may_call(&mut self) -> bool {
+    #[inline]
+    pub(super) fn may_call(&mut self) -> bool {
         !self.draining
+            && self.replies.has_room()
             && self.buffers.available() > self.settings.buffers_for_payload
             && self.blocks.available() > 0
             && self.link.is_ready()
@@ -108,7 +152,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Calls the handler for a connection without a block: of data, those bytes, or that there are no
     /// more. Only if [it may](Self::may_call).
     #[inline]
-    fn call_asleep<H: Handler<Conn = C>>(
+    pub(super) fn call_asleep<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
         (slot, ends): (u32, &Tuple),
@@ -126,226 +170,190 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let (now, conn) = (self.now, &mut record.conn);
         let input_ended = event == Event::Data && rx.is_empty();
         let mut cx = Cx { id, now, origin, input_ended, unsent: 0, conn, out };
-        let step = if event == Event::Open { app.open(&mut cx) } else { app.data(&mut cx, rx) };
+        let step = match event {
+            Event::Open => app.open(&mut cx),
+            Event::Wake => app.wake(&mut cx),
+            _ => app.data(&mut cx, rx),
+        };
         let (filled, attachment) = (cx.out.filled(), cx.out.take_attachment());
         frame.set_range(0..filled);
         Some(Called { step, frame, attachment })
     }
 
-    /// Calls the handler with a question and sends what it puts out.
-    fn answer<H: Handler<Conn = C>>(
+    /// Calls the handler with text that came, or with the end of it, and does what it wants.
+    #[inline]
+    fn hear<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
-        slot: u32,
-        sleeping: Sleeping,
-        segment: &PlainSegment<'_>,
+        (slot, sleeping): (u32, &Sleeping),
+        (heard, segment): (Heard, &PlainSegment<'_>),
     ) {
         let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return };
         let event = (Event::Data, segment.payload);
-        let Some(called) = self.call_asleep(app, (slot, &ends), &sleeping, event) else { return };
-        let mss = self.link.mss(ends.remote);
-        let filled = called.frame.len();
-        let short = called.only_waits()
-            && called.step.consumed() == segment.payload.len()
-            && (1..=sleeping.answer_most(&segment.arrival, mss)).contains(&filled);
-        if !short {
-            return self.go_on_awake(app, (slot, &sleeping), Some(segment), called);
-        }
-        // Not more than fits a segment.
-        let answer = filled as u16;
-        let (mut reply, sent) = sleeping.answer(&tcp_turn!(self), &segment.arrival, answer, mss);
-        note_step(&mut reply.asleep, called.step, self.now);
-        self.counters.bytes_out.add(filled as u64);
-        self.link.send_plain(
-            &ends,
-            (&sent.header, true, sent.ecn),
-            self.buffers.data(&called.frame),
-        );
-        let index = self.replies.push(InFlight::Answer(reply), Some(called.frame), slot);
-        if let Some(record) = self.flows.get_mut(slot) {
-            record.body = Body::Replied(index);
+        let Some(called) = self.call_asleep(app, (slot, &ends), sleeping, event) else { return };
+        let taken = sleeping.take_in(&segment.arrival, self.now);
+        match called.deed(heard, taken.text_most(self.link.mss(ends.remote))) {
+            Some(deed) => self.perform((slot, &ends), taken, deed, called),
+            None => self.go_on_with_text(app, (slot, sleeping), segment, called),
         }
     }
 
-    /// The peer has closed its side: tells the handler, and closes this one if it wants that.
-    fn take_leave<H: Handler<Conn = C>>(
+    /// Somebody woke a connection that sleeps. False: that is for the long way.
+    pub(super) fn wake_asleep<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
         slot: u32,
-        sleeping: Sleeping,
-        segment: &PlainSegment<'_>,
-    ) {
-        let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return };
-        let event = (Event::Data, &[][..]);
-        let Some(called) = self.call_asleep(app, (slot, &ends), &sleeping, event) else { return };
-        let closes = matches!(called.step.next(), Next::Close | Next::Finish);
-        let nothing_more = called.attachment.is_none() && called.frame.is_empty();
-        // A handler that waits for input which does not come has nothing more to say either.
-        if !(nothing_more && (closes || called.only_waits())) {
-            return self.go_on_awake(app, (slot, &sleeping), Some(segment), called);
+        sleeping: &Sleeping,
+    ) -> bool {
+        if !sleeping.may_speak() || !self.may_call() {
+            return false;
+        }
+        let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return false };
+        let event = (Event::Wake, &[][..]);
+        let Some(called) = self.call_asleep(app, (slot, &ends), sleeping, event) else {
+            return false;
+        };
+        match called.deed(Heard::Nothing, sleeping.text_most(self.link.mss(ends.remote))) {
+            Some(deed) => self.perform((slot, &ends), *sleeping, deed, called),
+            None => self.go_on_woken(app, slot, Before::Asleep(sleeping), called),
+        }
+        true
+    }
+
+    /// Somebody woke a connection that has one segment in flight: most often in vain. False: that is
+    /// for the long way.
+    pub(super) fn wake_in_flight<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        slot: u32,
+        index: u32,
+    ) -> bool {
+        // Before the handler has heard of it, or after it has closed, a wake says nothing to it.
+        let InFlight::Answer(reply) = self.replies.get(index).flight else { return true };
+        if !self.may_call() {
+            return false;
+        }
+        let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return false };
+        let event = (Event::Wake, &[][..]);
+        let Some(called) = self.call_asleep(app, (slot, &ends), &reply.asleep, event) else {
+            return false;
+        };
+        if called.deed(Heard::Nothing, 0) != Some(Deed::Rest) {
+            self.go_on_woken(app, slot, Before::InFlight(index), called);
+            return true;
+        }
+        if let Some(asleep) = self.replies.asleep_mut(index) {
+            note_step(asleep, called.step, self.now);
         }
         self.buffers.give(called.frame);
-        let mss = self.link.mss(ends.remote);
-        let (farewell, fin) = sleeping.take_leave(&tcp_turn!(self), &segment.arrival, mss);
-        self.link.send_plain(&ends, (&fin, false, Ecn::NotCapable), &[]);
-        let index = self.replies.push(InFlight::Farewell(farewell), None, slot);
-        if let Some(record) = self.flows.get_mut(slot) {
-            record.body = Body::Replied(index);
-        }
+        true
     }
 
-    /// The peer has acknowledged our FIN: tells the handler, and gives everything back.
-    fn over_asleep<H: Handler<Conn = C>>(&mut self, app: &mut H, slot: u32, index: u32) {
-        if let (InFlight::Farewell(farewell), _) = self.replies.take(index) {
-            let opened = farewell.asleep.opened();
-            let last = Last { opened, told: true, input_ended: true, unsent: 0 };
-            self.tell_end_of(app, slot, last, End::Closed);
-        }
-        self.flows.remove(slot);
-    }
-
-    /// Answers a SYN with nothing kept but a record and an entry. `None`: there is no room for it, or
-    /// the SYN is for the long way.
-    pub(super) fn greet(
+    /// Does what a step leads to, on a connection that will be `asleep` but for that.
+    #[inline]
+    pub(super) fn perform(
         &mut self,
-        segment: &Segment<'_>,
-        hash: u64,
-        ends: &Tuple,
-        iss: Seq,
-    ) -> Option<()> {
-        if !self.replies.has_room() || !self.link.is_ready() || self.is_full() {
-            return None;
-        }
-        let syn = Arrival { length: 0, ..super::input::arrival(segment, false) };
+        (slot, ends): (u32, &Tuple),
+        mut asleep: Sleeping,
+        deed: Deed,
+        called: Called,
+    ) {
         let mss = self.link.mss(ends.remote);
-        let opening = Opening { iss, mss, ipv6: ends.remote.is_ipv6() };
-        let (greeting, syn_ack) = Greeting::answer(&tcp_turn!(self), &syn, &opening)?;
-        let slot = self.flows.insert(hash, segment.flow, Body::Working(0))?;
-        let index = self.replies.push(InFlight::Greeting(greeting), None, slot);
-        self.flows.get_mut(slot)?.body = Body::Replied(index);
-        self.clients.enter(ends.remote);
-        self.send(ends, &syn_ack);
-        Some(())
+        note_step(&mut asleep, called.step, self.now);
+        let mut kept = None;
+        let flight = match deed {
+            Deed::Speak(length) => {
+                let (reply, sent) = asleep.speak(&tcp_turn!(self), length, mss);
+                self.counters.bytes_out.add(u64::from(length));
+                let bytes = self.buffers.data(&called.frame);
+                self.link.send_plain(ends, (&sent.header, true, sent.ecn), bytes);
+                kept = Some(called.frame);
+                Some(InFlight::Answer(reply))
+            }
+            Deed::Leave { first } => {
+                let turn = &tcp_turn!(self);
+                let (farewell, fin) =
+                    if first { asleep.close(turn, mss) } else { asleep.take_leave(turn, mss) };
+                self.send_bare(ends, &fin);
+                self.buffers.give(called.frame);
+                Some(InFlight::Farewell(farewell))
+            }
+            Deed::Acknowledge | Deed::Rest => {
+                if deed == Deed::Acknowledge {
+                    let acknowledgment = asleep.acknowledgment(&tcp_turn!(self), mss);
+                    self.send_bare(ends, &acknowledgment);
+                }
+                self.buffers.give(called.frame);
+                None
+            }
+        };
+        let body = match flight {
+            Some(flight) => Body::Replied(self.replies.push(flight, kept, slot)),
+            None => Body::Sleeping(asleep),
+        };
+        if let Some(record) = self.flows.get_mut(slot) {
+            record.body = body;
+        }
     }
 
-    /// A greeted connection whose handshake is complete: tells the handler of it. `None`: the segment,
-    /// or what the handler wants, is for the long way.
-    fn complete<H: Handler<Conn = C>>(
+    /// Sends a plain segment without text.
+    fn send_bare(&mut self, ends: &Tuple, header: &Plain) {
+        self.link.send_plain(ends, (header, false, Ecn::NotCapable), &[]);
+    }
+
+    /// A segment for a connection whose FIN is in flight. False: it is for the long way.
+    fn parted<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
         (slot, index): (u32, u32),
         segment: &PlainSegment<'_>,
-    ) -> Option<Sleeping> {
-        let InFlight::Greeting(greeting) = self.replies.get(index).flight else { return None };
-        let ends = self.flows.ends(slot, &self.link.addresses)?;
-        let (mss, now) = (self.link.mss(ends.remote), self.now);
-        let mut sleeping = greeting.completed(&self.settings.tcp, &segment.arrival, mss, now)?;
-        if !self.may_call() {
-            return None;
+    ) -> bool {
+        let InFlight::Farewell(farewell) = self.replies.get(index).flight else { return false };
+        if farewell.is_over(&segment.arrival) {
+            self.replies.take(index);
+            self.tell_parted(app, slot, &farewell.asleep);
+            self.flows.remove(slot);
+            return true;
         }
-        self.link.keep_way_back();
-        self.counters.accepted.add(1);
-        let called = self.call_asleep(app, (slot, &ends), &sleeping, (Event::Open, &[]))?;
-        if called.only_waits() && called.frame.is_empty() {
-            self.buffers.give(called.frame);
-            note_step(&mut sleeping, called.step, now);
-            return Some(sleeping);
-        }
-        self.fall_asleep(slot, index, sleeping);
-        self.go_on_awake(app, (slot, &sleeping), None, called);
-        None
-    }
-
-    /// Goes on with a step that asks for more than one answer in one segment, or for something to be
-    /// sent on its own account, as if the connection had been woken before the handler was called.
-    #[cold]
-    fn go_on_awake<H: Handler<Conn = C>>(
-        &mut self,
-        app: &mut H,
-        (slot, sleeping): (u32, &Sleeping),
-        question: Option<&PlainSegment<'_>>,
-        called: Called,
-    ) {
-        let Called { step, frame, attachment } = called;
-        let Some(block) = self.wake_up(slot, sleeping) else {
-            debug_assert!(false, "a block was there before the handler was called");
-            return self.buffers.give(frame);
+        let Some(ends) = self.flows.ends(slot, &self.link.addresses) else { return false };
+        let mss = self.link.mss(ends.remote);
+        let answered = farewell.answered(&tcp_turn!(self), &segment.arrival, mss);
+        let Some((time_wait, header)) = answered.filter(|_| self.link.is_ready()) else {
+            return false;
         };
-        let mut event = (Event::Open, &[][..]);
-        if let Some(segment) = question {
-            let PlainArrival { header, length, ecn } = segment.arrival;
-            let arrival = Arrival { header: &header.into(), length, ecn, can_hold: true };
-            let received = self.blocks[block].tcp.receive(&mut tcp_turn!(self), &arrival);
-            debug_assert!(received.dropped.is_none());
-            self.note_events(block, received.events);
-            // The handler has been told.
-            self.blocks[block].facts.fresh = false;
-            event = (Event::Data, segment.payload);
-        }
-        let filled = frame.len();
-        self.take_output(block, Some((frame, filled)), attachment);
-        if self.after_call(app, block, event, step) == Fate::On {
-            self.run(app, block, &[]);
-        }
+        self.replies.take(index);
+        self.tell_parted(app, slot, &farewell.asleep);
+        self.send_bare(&ends, &header);
+        self.begin_time_wait(slot, time_wait);
+        true
     }
 
-    /// Makes a working connection of one that has one segment in flight. `None` when there is no
-    /// block.
-    pub(super) fn resume(&mut self, slot: u32, index: u32) -> Option<u32> {
-        let record = self.flows.get_mut(slot)?;
-        let block = self.blocks.take(slot)?;
-        record.body = Body::Working(block);
-        let mss = self.link.mss(record.flow.remote());
-        let (flight, frame) = self.replies.take(index);
-        let working = &mut self.blocks[block];
-        let turn = &mut tcp_turn!(self);
-        match &flight {
-            InFlight::Greeting(greeting) => working.tcp.resume_greeting(turn, greeting, mss),
-            InFlight::Answer(reply) => {
-                working.tcp.resume(turn, reply, mss);
-                working.has_slept(&reply.asleep, self.now);
-            }
-            InFlight::Farewell(farewell) => {
-                working.tcp.resume_farewell(turn, farewell, mss);
-                working.has_slept(&farewell.asleep, self.now);
-                working.has_closed();
-            }
-        }
-        if let Some(frame) = frame {
-            working.sending.push_bytes(frame, &mut self.buffers);
-        }
-        working.sent_to = working.tcp.end();
-        self.set_half_open(block, matches!(flight, InFlight::Greeting(_)));
-        Some(block)
+    /// Both sides have closed: tells the handler.
+    fn tell_parted<H: Handler<Conn = C>>(&mut self, app: &mut H, slot: u32, asleep: &Sleeping) {
+        let last = Last { opened: asleep.opened(), told: true, input_ended: true, unsent: 0 };
+        self.tell_end_of(app, slot, last, End::Closed);
     }
 
-    /// Makes working connections of those whose segments have not been acknowledged in time: they need
-    /// timers now. Gives how many.
-    pub(super) fn resume_late_replies(&mut self) -> u32 {
-        let mut count = 0;
-        while count < RESUMED_A_TURN
-            && self.reply_deadline().is_some_and(|at| at <= self.now)
-            && let Some((index, entry)) = self.replies.first()
-            && let Some(block) = self.resume(entry.slot, index)
-        {
-            count += 1;
-            self.arm(block);
+    /// From now on only the record is left, which waits out its TIME-WAIT.
+    pub(super) fn begin_time_wait(&mut self, slot: u32, time_wait: TimeWait) {
+        if let Some(record) = self.flows.get_mut(slot) {
+            record.body = Body::TimeWait(time_wait);
         }
-        count
-    }
-
-    /// When the first of the segments in flight needs a timer. None while there is no block for it: one
-    /// that is given back has a deadline of its own.
-    pub(super) fn reply_deadline(&self) -> Option<Instant> {
-        let (_, entry) = self.replies.first()?;
-        let patience = Reply::patience(&self.settings.tcp);
-        (self.blocks.available() > 0).then(|| entry.flight.sent(self.now) + patience)
+        if self.time_waits.len() == self.time_waits.capacity() {
+            self.forget_oldest_time_wait();
+        }
+        self.time_waits.push_back(slot);
+        self.in_time_wait += 1;
     }
 }
 
 /// Remembers what a step says.
-fn note_step(sleeping: &mut Sleeping, step: Step, now: Instant) {
-    sleeping.waiting = if step.next() == Next::Idle { Waiting::Idle } else { Waiting::Input };
+pub(super) fn note_step(sleeping: &mut Sleeping, step: Step, now: Instant) {
+    match step.next() {
+        Next::Stay => {}
+        Next::Idle => sleeping.waiting = Waiting::Idle,
+        _ => sleeping.waiting = Waiting::Input,
+    }
     match step.timeout() {
         Timeout::Keep => {}
         Timeout::Stop => sleeping.timer = sleep_timer::encode(now, None),

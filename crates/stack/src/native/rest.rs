@@ -192,15 +192,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.tell_end(app, block, End::Closed);
         let slot = self.blocks[block].slot;
         let time_wait = self.blocks[block].tcp.time_wait(&tcp_turn!(self));
-        if let Some(record) = self.flows.get_mut(slot) {
-            record.body = Body::TimeWait(time_wait);
-        }
         self.release(block);
-        if self.time_waits.len() == self.time_waits.capacity() {
-            self.forget_oldest_time_wait();
-        }
-        self.time_waits.push_back(slot);
-        self.in_time_wait += 1;
+        self.begin_time_wait(slot, time_wait);
     }
 
     /// Ends the TIME-WAIT that has lasted longest.
@@ -352,10 +345,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let block = match self.flows.get(slot).map(|record| record.body) {
             Some(Body::Working(block)) => block,
             Some(Body::Sleeping(_)) if !self.may_begin() => return self.put_off(id),
+            Some(Body::Sleeping(sleeping)) if self.wake_asleep(app, slot, &sleeping) => return,
             Some(Body::Sleeping(sleeping)) => match self.wake_up(slot, &sleeping) {
                 Some(block) => block,
                 None => return self.put_off(id),
             },
+            Some(Body::Replied(index)) if self.wake_in_flight(app, slot, index) => return,
             Some(Body::Replied(index)) => match self.resume(slot, index) {
                 Some(block) => block,
                 None => return self.put_off(id),

@@ -1,6 +1,7 @@
 //! The engine with real frames: a server and a client stack joined by a wire of memory, in virtual
 //! time, in one thread.
 
+mod asking;
 mod dial;
 mod http;
 mod pair;

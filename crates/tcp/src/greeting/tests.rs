@@ -34,7 +34,7 @@ fn syn(prng: &mut Prng) -> Repr {
     }
 }
 
-fn config(prng: &mut Prng) -> Config {
+pub(crate) fn config(prng: &mut Prng) -> Config {
     let mut flag = || prng.below(4) > 0;
     let (ecn, timestamps, sack, window_scaling) = (flag(), flag(), flag(), flag());
     let window = [4_000, 65_535, 256 * 1_024][prng.below(3) as usize];

@@ -140,7 +140,7 @@ fn a_soft_error_is_told_when_the_time_is_over() {
     let mut pair = Pair::with(Script::default(), lost(), |_| {});
     let client = pair.connect(1);
     pair.client.hurry(Duration::from_millis(1_500));
-    pair.run(Duration::from_millis(100));
+    pair.run(Duration::from_millis(150));
     let about = Quoted {
         source: CLIENT,
         destination: SERVER,

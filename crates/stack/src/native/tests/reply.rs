@@ -95,7 +95,7 @@ fn what_reaches_a_connection_with_an_answer_in_flight_finds_it() {
     ask(&mut pair, client);
     let server = pair.far.core.flows.id(0).unwrap();
     pair.far.wake(pair.now, server, &mut pair.server);
-    assert_eq!((held(&pair), pair.far.core.audit()), ((0, 1), Ok(())));
+    assert_eq!((held(&pair), pair.far.core.audit()), ((1, 0), Ok(())), "in vain");
     pair.run(Duration::from_secs(1));
     ask(&mut pair, client);
     pair.drain();
