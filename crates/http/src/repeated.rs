@@ -1,4 +1,4 @@
-//! A head that comes again and again: [`Repeated`]. What one client asks for over and over, or many
+//! Heads that come again and again: [`Repeated`]. What one client asks for over and over, or many
 //! clients of one program ask for, is the same bytes, and the same bytes mean the same. Invariant: what
 //! is remembered was parsed and accepted under the settings that hold now.
 
@@ -15,14 +15,18 @@ use crate::{Header, Method, Version};
 const LENGTH_MAX: usize = 1024;
 /// Most header lines of one.
 pub(crate) const LINES_MAX: usize = 16;
-/// Of heads that are not the one remembered, one in this many takes its place: where no two heads are
-/// alike, remembering costs little.
+/// Of heads that are not remembered, one in this many comes to be: where no two heads are alike,
+/// remembering costs little.
 const REMEMBER_EVERY: u32 = 8;
+/// Heads that are remembered: a few programs, or pages, at a time. Looking at all of them in vain costs
+/// little of what parsing does.
+const HEADS: usize = 4;
 
-/// The head remembered, if there is one.
+/// The heads remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Repeated {
-    known: Option<Box<Known>>,
+    /// The one that came last first.
+    known: [Option<Box<Known>>; HEADS],
     /// Other heads since one was remembered.
     others: u32,
 }
@@ -66,20 +70,26 @@ impl Span {
 }
 
 impl Repeated {
-    /// The head remembered, if `bytes` begin with it. To be [given back](Self::put_back).
+    /// The head remembered that `bytes` begin with, if there is one. To be [given
+    /// back](Self::put_back).
     #[inline]
     pub fn take(&mut self, bytes: &[u8]) -> Option<Box<Known>> {
-        self.known.take_if(|known| bytes.starts_with(known.text.as_bytes()))
+        let is_it = |known: &Known| bytes.starts_with(known.text.as_bytes());
+        let place = self.known.iter().position(|known| known.as_deref().is_some_and(is_it))?;
+        if place > 0 {
+            self.known[..=place].rotate_right(1);
+        }
+        self.known[0].take()
     }
 
     /// Gives back what was taken.
     pub fn put_back(&mut self, known: Box<Known>) {
-        self.known = Some(known);
+        self.known[0] = Some(known);
     }
 
     /// What was accepted may not be any more.
     pub fn forget(&mut self) {
-        if let Some(known) = &mut self.known {
+        for known in self.known.iter_mut().flatten() {
             // Begins no request: one is never empty.
             known.text.clear();
             known.text.push('\n');
@@ -111,7 +121,9 @@ impl Repeated {
             None => None,
         };
         let (path, host) = (span(head.target.path)?, span(head.host)?);
-        let known = self.known.get_or_insert_with(|| Box::new(Known::empty()));
+        // In place of the one that has not come for longest.
+        let place = self.known.iter().position(Option::is_none).unwrap_or(HEADS - 1);
+        let known = self.known[place].get_or_insert_with(|| Box::new(Known::empty()));
         known.text.clear();
         known.text.push_str(text);
         known.method = Span { start: 0, end };
@@ -175,11 +187,11 @@ mod tests {
 
     use httparse::EMPTY_HEADER;
 
-    use super::{LINES_MAX, Repeated};
+    use super::{HEADS, LINES_MAX, REMEMBER_EVERY, Repeated};
     use crate::{Settings, head};
 
     /// Heads that are remembered, and of each another that differs in one byte.
-    const HEADS: [&[u8]; 5] = [
+    const EXAMPLES: [&[u8]; 5] = [
         b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n",
         b"GET /a/b?c=d HTTP/1.1\r\nHost: a.example:80\r\nAccept: */*\r\nX:\r\n\r\n",
         b"HEAD /?q HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_what_was_parsed() {
         let settings = Settings::default();
-        for bytes in HEADS {
+        for bytes in EXAMPLES {
             let mut lines = [const { MaybeUninit::uninit() }; 20];
             let parsed = head::parse(bytes, &mut lines, &settings).unwrap();
             let mut repeated = Repeated::default();
@@ -213,6 +225,38 @@ mod tests {
             repeated.forget();
             assert!(repeated.take(bytes).is_none());
         }
+    }
+
+    /// Parses a head and has it seen until it is remembered, if it is at all.
+    fn see(repeated: &mut Repeated, bytes: &[u8]) {
+        let mut lines = [const { MaybeUninit::uninit() }; 20];
+        let parsed = head::parse(bytes, &mut lines, &Settings::default()).unwrap();
+        (0..REMEMBER_EVERY).for_each(|_| repeated.see(bytes, &parsed));
+    }
+
+    fn knows(repeated: &mut Repeated, bytes: &[u8]) -> bool {
+        let known = repeated.take(bytes);
+        let knows = known.as_ref().is_some_and(|known| known.text.as_bytes() == bytes);
+        known.into_iter().for_each(|known| repeated.put_back(known));
+        knows
+    }
+
+    #[test]
+    fn a_few_are_remembered_and_the_one_that_has_not_come_for_longest_makes_way() {
+        let mut repeated = Repeated::default();
+        let (last, first) = EXAMPLES.split_last().unwrap();
+        assert_eq!(first.len(), HEADS);
+        for bytes in first {
+            see(&mut repeated, bytes);
+        }
+        for _ in 0..2 {
+            assert!(first.iter().all(|bytes| knows(&mut repeated, bytes)));
+        }
+        see(&mut repeated, last);
+        assert!(!knows(&mut repeated, first[0]) && knows(&mut repeated, last));
+        assert!(first[1..].iter().all(|bytes| knows(&mut repeated, bytes)));
+        repeated.forget();
+        assert!(EXAMPLES.iter().all(|bytes| !knows(&mut repeated, bytes)));
     }
 
     #[test]

@@ -44,16 +44,26 @@ impl<C: Copy + Default> Flows<C> {
         hash(self.key, flow)
     }
 
-    /// Second pass, first half: starts loading the table's bucket.
+    /// First pass: starts loading the table's bucket.
     pub(crate) fn prefetch_bucket(&self, hash: u64) {
         self.table.prefetch(hash);
     }
 
-    /// Second pass, second half: starts loading the record that the hash most likely leads to, and
-    /// says which.
+    /// Second pass: starts loading the record that the hash most likely leads to, and says which.
+    /// Where the bucket has none, what follows it in the table, for another look.
     #[inline]
     pub(crate) fn prefetch_record(&self, hash: u64) -> Option<u32> {
-        let slot = self.table.likely(hash)?;
+        let Some(slot) = self.table.likely(hash) else {
+            self.table.prefetch_chain(hash);
+            return None;
+        };
+        self.records.prefetch(slot);
+        Some(slot)
+    }
+
+    /// Another look, where the first gave nothing.
+    pub(crate) fn prefetch_record_in_chain(&self, hash: u64) -> Option<u32> {
+        let slot = self.table.likely_in_chain(hash)?;
         self.records.prefetch(slot);
         Some(slot)
     }

@@ -109,6 +109,23 @@ impl FlowTable {
         self.main[self.address(hash)].matching(tag(hash)).next().map(|(_, index)| index)
     }
 
+    /// Starts loading the second bucket of a chain, for a hash that has no [likely](Self::likely) index in
+    /// the first.
+    #[inline]
+    pub fn prefetch_chain(&self, hash: u64) {
+        if let Some(next) = self.main[self.address(hash)].next() {
+            self.overflow.prefetch(next as usize);
+        }
+    }
+
+    /// The first index whose tag fits, in the second bucket of the chain.
+    #[must_use]
+    #[inline]
+    pub fn likely_in_chain(&self, hash: u64) -> Option<u32> {
+        let next = self.main[self.address(hash)].next()?;
+        self.overflow[next as usize].matching(tag(hash)).next().map(|(_, index)| index)
+    }
+
     /// The index of the flow with this hash for which `is_it` says yes.
     #[must_use]
     #[inline]

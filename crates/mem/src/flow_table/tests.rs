@@ -96,6 +96,22 @@ fn hashes_that_all_collide_run_out_of_chain_and_harm_nothing() {
     assert_eq!((table.len(), table.chained), (0, 0));
 }
 
+/// What is loaded ahead is what will be looked at.
+#[test]
+fn nearly_every_flow_is_likely_where_it_is() {
+    let count = if cfg!(miri) { 90 } else { 20_000 };
+    let table = filled(count, count);
+    let (mut first, mut second) = (0, 0);
+    for flow in 0..count {
+        table.prefetch_chain(hash(flow));
+        match table.likely(hash(flow)) {
+            Some(likely) => first += u32::from(likely == flow),
+            None => second += u32::from(table.likely_in_chain(hash(flow)) == Some(flow)),
+        }
+    }
+    assert!(first > count / 10 * 8 && first + second >= count - count / 1_000, "{first} {second}");
+}
+
 #[test]
 fn emptied_chains_give_their_buckets_back() {
     let count = if cfg!(miri) { 90 } else { 20_000 };
