@@ -101,8 +101,13 @@ pub trait Handler {
 pub enum End {
     /// Both sides closed in order, or the handler closed.
     Closed,
-    /// The peer reset the connection, or vanished with something in flight.
+    /// The peer reset the connection.
     Reset,
+    /// The peer vanished: it did not acknowledge in time what was sent, or answered no keep-alive
+    /// probe.
+    TimedOut,
+    /// The same, and the last that the network said is that there is no way to the peer.
+    Unreachable,
     /// The handler chose [`Next::Abort`](crate::Next::Abort).
     Aborted,
     /// The connection was idle and made way for a new one.

@@ -169,7 +169,7 @@ impl World {
                 Over::Unmade(DialError::Refused | DialError::TimedOut | DialError::Reset) => {
                     self.tight
                 }
-                Over::Ended(End::Reset | End::Evicted) => self.tight,
+                Over::Ended(End::Reset | End::TimedOut | End::Evicted) => self.tight,
                 Over::Unmade(_) | Over::Ended(_) => false,
             };
             if !expected {

@@ -2,8 +2,9 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use app::Attachment;
+use app::{Attachment, End};
 use base::ConnId;
+use rustix::io::Errno;
 
 use crate::handle::Handle;
 use crate::output::{Line, Progress, Sender};
@@ -98,7 +99,7 @@ pub(crate) enum Reading {
         input: Input,
         ended: bool,
     },
-    Failed,
+    Failed(End),
     /// The kernel cannot report on one more socket.
     NoRest,
 }
@@ -113,3 +114,31 @@ pub(crate) enum Sending {
 
 /// The kernel has no memory to report on one more socket.
 pub(crate) struct NoRest;
+
+/// What an error of a connection that was established means.
+pub(crate) const fn end_of(errno: Errno) -> End {
+    match errno {
+        Errno::TIMEDOUT => End::TimedOut,
+        // The kernel says so, too, when the time is over, if that was the last it heard of the peer.
+        Errno::HOSTUNREACH | Errno::NETUNREACH => End::Unreachable,
+        _ => End::Reset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use app::End;
+    use rustix::io::Errno;
+
+    use super::end_of;
+
+    /// What a peer that vanished came to was once told as a reset.
+    #[test]
+    fn a_peer_that_vanished_is_told_from_one_that_resets() {
+        assert_eq!(end_of(Errno::CONNRESET), End::Reset);
+        assert_eq!(end_of(Errno::PIPE), End::Reset);
+        assert_eq!(end_of(Errno::TIMEDOUT), End::TimedOut);
+        assert_eq!(end_of(Errno::HOSTUNREACH), End::Unreachable);
+        assert_eq!(end_of(Errno::NETUNREACH), End::Unreachable);
+    }
+}

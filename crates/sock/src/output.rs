@@ -9,6 +9,8 @@ use app::{Attachment, End, FileSource, Source};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
+use crate::network::end_of;
+
 /// Most bytes that one call hands to the kernel, so that a fast reader of something large does not
 /// keep everyone else waiting. About 0.2 ms of copying.
 const BYTES_PER_CALL: u64 = 1 << 20;
@@ -288,6 +290,6 @@ fn taken(result: Result<usize, Errno>) -> Result<u64, Stop> {
     match result {
         Ok(bytes) => Ok(bytes as u64),
         Err(Errno::AGAIN) => Err(Stop::Full),
-        Err(_) => Err(Stop::Failed(End::Reset)),
+        Err(errno) => Err(Stop::Failed(end_of(errno))),
     }
 }

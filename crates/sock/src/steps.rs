@@ -20,7 +20,7 @@ pub(crate) enum Event<'a> {
     /// Bytes came in; with `ended`, no more will.
     Received { bytes: &'a [u8], ended: bool },
     /// The peer reset it, or is gone.
-    Failed,
+    Failed(End),
     /// The answer to [`Action::Send`] and [`Action::Resend`].
     Sent(Sent),
     /// There is room for output that stalled.
@@ -112,7 +112,7 @@ impl<C: Copy + Default + 'static> Connections<C> {
         let done = match event {
             Event::Opened => self.call(turn, slot, Call::Open),
             Event::Received { bytes, ended } => self.received(turn, slot, bytes, ended),
-            Event::Failed => Some(self.end(turn, slot, End::Reset)),
+            Event::Failed(why) => Some(self.end(turn, slot, why)),
             Event::Sent(sent) => self.sent(turn, slot, sent),
             Event::Writable => self.resend(slot),
             Event::Woken => self.call(turn, slot, Call::Wake),
@@ -174,7 +174,7 @@ impl<C: Copy + Default + 'static> Connections<C> {
         match state {
             Some(State::Lingering) => Event::Resumed,
             Some(State::Read | State::Idle) if !self.is_leaving(slot) => Event::Resumed,
-            _ => Event::Failed,
+            _ => Event::Failed(End::Reset),
         }
     }
 
@@ -432,13 +432,15 @@ impl<C: Copy + Default + 'static> Connections<C> {
             End::Aborted => Parting::Reset,
             End::Closed if input_ended => Parting::Close,
             End::Closed | End::ShortSource | End::Overflow => Parting::Linger,
-            End::Reset | End::Evicted | End::Shutdown => Parting::Close,
+            End::Reset | End::TimedOut | End::Unreachable | End::Evicted | End::Shutdown => {
+                Parting::Close
+            }
         })
     }
 
     fn count(&self, why: End) {
         match why {
-            End::Reset => self.counters.reset.add(1),
+            End::Reset | End::TimedOut | End::Unreachable => self.counters.reset.add(1),
             End::Evicted => self.counters.evicted.add(1),
             End::ShortSource => self.counters.short_sources.add(1),
             End::Overflow => self.counters.overflowed.add(1),

@@ -91,10 +91,11 @@ impl Block {
         self.facts.established = true;
         self.facts.opened = true;
         self.timer = sleep_timer::decode(now, sleeping.timer);
+        self.facts.drained = sleeping.waiting.was_asked();
         self.waiting = match sleeping.waiting {
             Waiting::Idle => Next::Idle,
-            Waiting::Input => Next::Read,
-            Waiting::Wake => Next::Wait,
+            Waiting::Input | Waiting::InputAsked => Next::Read,
+            Waiting::Wake | Waiting::WakeAsked => Next::Wait,
         };
     }
 

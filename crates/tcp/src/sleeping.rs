@@ -57,6 +57,18 @@ pub enum Waiting {
     Input,
     /// A wake or the timer.
     Wake,
+    /// As [`Waiting::Input`], and it was asked to finish.
+    InputAsked,
+    /// As [`Waiting::Wake`], and it was asked to finish.
+    WakeAsked,
+}
+
+impl Waiting {
+    /// Whether the application was asked to finish.
+    #[must_use]
+    pub const fn was_asked(self) -> bool {
+        matches!(self, Self::InputAsked | Self::WakeAsked)
+    }
 }
 
 /// An [`Instant`] in 31 bits: units of 2^26 ns, about 67 ms, which last four years and a half. The

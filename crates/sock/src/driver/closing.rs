@@ -60,7 +60,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         let over = match happening {
             Happening::Received { ended: true, .. } => true,
             Happening::Received { input, .. } => self.connections.spend(slot, input.len),
-            Happening::Other(Event::Failed | Event::TimerRan) => true,
+            Happening::Other(Event::Failed(_) | Event::TimerRan) => true,
             Happening::Other(_) => false,
         };
         if over || self.read_out(slot) {
@@ -80,7 +80,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
                         return true;
                     }
                 }
-                Reading::Bytes { .. } | Reading::Failed | Reading::NoRest => return true,
+                Reading::Bytes { .. } | Reading::Failed(_) | Reading::NoRest => return true,
             }
         }
     }

@@ -71,7 +71,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             Happening::Other(Event::TimerRan) => Err(DialError::TimedOut),
             Happening::Other(Event::Writable) => self.outcome(slot),
             // The kernel says that it is gone, and with what error; without one, it says nothing.
-            Happening::Other(Event::Failed) => {
+            Happening::Other(Event::Failed(_)) => {
                 Err(self.outcome(slot).err().unwrap_or(DialError::Reset))
             }
             Happening::Received { .. } | Happening::Other(_) => return,

@@ -9,12 +9,13 @@ mod dialling;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use app::{Counters, Handler};
+use app::{Counters, End, Handler};
 use base::{ConnId, Instant};
+use rustix::net::sockopt;
 
 use crate::connections::Connections;
 use crate::doors::Doors;
-use crate::network::{Input, Network, NoRest, Put, Reading, Sending};
+use crate::network::{Input, Network, NoRest, Put, Reading, Sending, end_of};
 use crate::output::{Line, Outcome, Progress, Stalled};
 use crate::record::{Flags, Record, State};
 use crate::steps::{Action, Event, Parting, Sent, Turn};
@@ -85,6 +86,24 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             Some(State::Connecting) => self.connecting(app, now, slot, &happening),
             Some(State::Lingering) => self.lingers(slot, &happening),
             Some(_) => self.run(app, now, slot, happening),
+        }
+    }
+
+    /// What it means that the peer is gone, as the kernel reports it while nothing is read.
+    pub fn gone(&mut self, slot: u32) -> Event<'static> {
+        let event = self.connections.gone(slot);
+        match (&event, self.connections.records.get(slot)) {
+            // The reason is told once, and whoever connects asks for it itself.
+            (Event::Failed(_), Some(record)) if record.is_open() => {
+                let handle = &record.socket.handle;
+                let error =
+                    self.network.with_descriptor(handle, |fd, _, _| sockopt::socket_error(fd));
+                match error {
+                    Some(Ok(Err(errno))) => Event::Failed(end_of(errno)),
+                    _ => event,
+                }
+            }
+            _ => event,
         }
     }
 
@@ -168,7 +187,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         };
         match rests {
             Ok(()) => Performed::Waits,
-            Err(NoRest) => Performed::Happened(Event::Failed.into()),
+            Err(NoRest) => Performed::Happened(Event::Failed(End::Reset).into()),
         }
     }
 
@@ -272,6 +291,7 @@ fn read(reading: Reading) -> Performed {
         Reading::Bytes { input, ended } => {
             Performed::Happened(Happening::Received { input, ended })
         }
-        Reading::Failed | Reading::NoRest => Performed::Happened(Event::Failed.into()),
+        Reading::Failed(why) => Performed::Happened(Event::Failed(why).into()),
+        Reading::NoRest => Performed::Happened(Event::Failed(End::Reset).into()),
     }
 }

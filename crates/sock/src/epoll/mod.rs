@@ -145,7 +145,7 @@ impl<C: Copy + Default + 'static> Epoll<C> {
             record.socket.flags.set(SocketFlags::HUNG_UP);
         }
         match () {
-            () if gone => self.driver.connections.gone(slot),
+            () if gone => self.driver.gone(slot),
             () if flags.contains(EventFlags::OUT) => Event::Writable,
             () => Event::Resumed,
         }

@@ -5,13 +5,14 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use app::End;
 use base::ConnId;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use crate::network::{Input, Network, NoRest, Reading};
+use crate::network::{Input, Network, NoRest, Reading, end_of};
 use crate::output::Sender;
 use crate::record::{Socket, SocketFlags};
 use crate::{Alarm, Config, EngineError, Listener, SetupError};
@@ -233,7 +234,9 @@ impl Network for EpollNetwork {
         }
         while socket.flags.has(SocketFlags::READABLE) {
             let into = &mut self.read_buffer[..most];
-            let Some(fd) = socket.handle.as_descriptor() else { return Reading::Failed };
+            let Some(fd) = socket.handle.as_descriptor() else {
+                return Reading::Failed(End::Reset);
+            };
             match rustix::net::recv(fd, into, RecvFlags::DONTWAIT) {
                 Ok((_, len)) => {
                     if first {
@@ -255,7 +258,7 @@ impl Network for EpollNetwork {
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(_) => return Reading::Failed,
+                Err(errno) => return Reading::Failed(end_of(errno)),
             }
         }
         match self.watch(socket, id) {

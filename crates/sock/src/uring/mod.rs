@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use crate::doors::{Accepted, Doors};
 use crate::driver::{Driver, Happening};
 use crate::listener::LocalAddress;
-use crate::network::Input;
+use crate::network::{Input, end_of};
 use crate::patience::{Patience, Wait};
 use crate::record::{Flags, SocketFlags, State, canonical};
 use crate::steps::Event;
@@ -131,7 +131,7 @@ impl<C: Copy + Default + 'static> Uring<C> {
                 if completion.more || self.landed(id, SocketFlags::WATCHED) {
                     let gone = (libc::POLLERR | libc::POLLHUP) as u32;
                     if completion.result.is_ok_and(|events| events & gone != 0) {
-                        let event = self.driver.connections.gone(id.slot());
+                        let event = self.driver.gone(id.slot());
                         self.driver.happened(app, now, id.slot(), event.into());
                     }
                 }
@@ -178,7 +178,7 @@ impl<C: Copy + Default + 'static> Uring<C> {
             (Ok(_), None) | (Err(Errno::CANCELED | Errno::NOBUFS | Errno::INTR), _) => {
                 Event::Resumed.into()
             }
-            (Err(_), _) => Event::Failed.into(),
+            (Err(errno), _) => Event::Failed(end_of(errno)).into(),
         };
         if open {
             self.driver.happened(app, now, slot, happening);

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::ring::on;
 use crate::SetupError;
 use crate::handle::Handle;
-use crate::network::Put;
+use crate::network::{Put, end_of};
 use crate::output::{Outcome, Progress, Stalled, advance, attached_part};
 
 /// How many there are; below 4,096. Sends complete as they are submitted, so a slot is taken for
@@ -120,7 +120,7 @@ impl SendSlots {
         let bytes = match result {
             Ok(bytes) => bytes as usize,
             Err(Errno::AGAIN | Errno::INTR) => 0,
-            Err(_) => return Progress { bytes: 0, outcome: Outcome::Failed(End::Reset) },
+            Err(errno) => return Progress { bytes: 0, outcome: Outcome::Failed(end_of(errno)) },
         };
         let of_head = bytes.min(filled);
         advance(&mut attachment, (bytes - of_head) as u64);

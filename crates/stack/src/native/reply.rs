@@ -139,7 +139,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// Whether nothing that a call could need afterwards, on the short way or on the long one, is
-    /// missing.
+    /// missing. While the engine drains everything goes the long way, which remembers who was asked to
+    /// finish.
     #[inline]
     pub(super) fn may_call(&mut self) -> bool {
         !self.draining

@@ -68,10 +68,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Puts all there is of a connection into its record.
     fn sleep(&mut self, block: u32) {
         let working = &self.blocks[block];
-        let waiting = match working.waiting {
-            Next::Idle => Waiting::Idle,
-            Next::Wait => Waiting::Wake,
-            _ => Waiting::Input,
+        let waiting = match (working.waiting, working.facts.drained) {
+            (Next::Idle, _) => Waiting::Idle,
+            (Next::Wait, false) => Waiting::Wake,
+            (Next::Wait, true) => Waiting::WakeAsked,
+            (_, false) => Waiting::Input,
+            (_, true) => Waiting::InputAsked,
         };
         let mut sleeping = working.tcp.sleep(&self.settings.tcp, self.now, waiting);
         sleeping.timer = sleep_timer::encode(self.now, working.timer);
@@ -103,12 +105,11 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// A connection is over, as TCP says: tells the handler, and gives everything back.
     pub(super) fn over<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32, events: Events) {
+        let unreachable = self.blocks[block].tcp.is_unreachable();
         if self.is_being_opened(block) {
-            let unreachable = self.blocks[block].tcp.is_unreachable();
             return self.unmade(app, block, dial_error_of(events, unreachable));
         }
-        let gone = events.any(Events::RESET) || events.any(Events::TIMED_OUT);
-        self.ended(app, block, if gone { End::Reset } else { End::Closed });
+        self.ended(app, block, end_of(events, unreachable));
     }
 
     /// A connection is over: tells the handler, if it has heard of it, and gives everything back.
@@ -179,7 +180,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     fn count_end(&self, why: End) {
         match why {
-            End::Reset => self.counters.reset.add(1),
+            End::Reset | End::TimedOut | End::Unreachable => self.counters.reset.add(1),
             End::Evicted => self.counters.evicted.add(1),
             End::ShortSource => self.counters.short_sources.add(1),
             End::Overflow => self.counters.overflowed.add(1),
@@ -268,11 +269,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let config = &self.settings.tcp;
         let timer = sleep_timer::is_due(self.now, sleeping.timer);
         let probe = sleeping.keep_alive_in(config, self.now) == Some(Duration::ZERO);
-        if !timer && !probe && !self.draining || !self.may_begin() {
+        let ask = self.draining && !sleeping.waiting.was_asked();
+        if !timer && !probe && !ask || !self.may_begin() {
             return false;
         }
         let Some(block) = self.wake_up(slot, sleeping) else { return false };
-        if self.draining {
+        if ask {
             return self.drain_block(app, block);
         }
         if probe {
@@ -449,5 +451,21 @@ fn dial_error_of(events: Events, unreachable: bool) -> DialError {
         DialError::TimedOut
     } else {
         DialError::Reset
+    }
+}
+
+/// Why a connection is over, as TCP says.
+//= specs/rfc9293.txt#section-3.9.2.2
+//# Since these Unreachable messages indicate soft error
+//# conditions, a TCP implementation MUST NOT abort the connection
+//# (MUST-56), and it SHOULD make the information available to the
+//# application (SHLD-25).
+fn end_of(events: Events, unreachable: bool) -> End {
+    if events.any(Events::TIMED_OUT) {
+        if unreachable { End::Unreachable } else { End::TimedOut }
+    } else if events.any(Events::RESET) {
+        End::Reset
+    } else {
+        End::Closed
     }
 }

@@ -3,6 +3,7 @@
 
 mod asking;
 mod dial;
+mod draining;
 mod http;
 mod pair;
 mod passing;

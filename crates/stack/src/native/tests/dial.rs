@@ -134,13 +134,8 @@ fn without_an_answer_in_time_a_connection_is_given_up() {
     pair.check_nothing_leaked();
 }
 
-/// That there is no way there once came to nothing but "timed out".
-#[test]
-fn a_soft_error_is_told_when_the_time_is_over() {
-    let mut pair = Pair::with(Script::default(), lost(), |_| {});
-    let client = pair.connect(1);
-    pair.client.hurry(Duration::from_millis(1_500));
-    pair.run(Duration::from_millis(150));
+/// The network says of what the client has in flight to the server that there is no way there.
+fn say_unreachable<H: Handler>(pair: &mut Pair<H>) {
     let about = Quoted {
         source: CLIENT,
         destination: SERVER,
@@ -151,6 +146,43 @@ fn a_soft_error_is_told_when_the_time_is_over() {
     };
     let complaint = Complaint { about, what: Trouble::Unreachable { hard: false } };
     pair.near.core.complaint(&mut pair.client, &complaint);
+}
+
+/// A peer that vanished was once told as one that had reset the connection, whatever the network said.
+#[test]
+fn a_connection_whose_peer_vanishes_times_out_with_what_the_network_said() {
+    for (unreachable, why) in [(false, End::TimedOut), (true, End::Unreachable)] {
+        let mut pair = Pair::new(Echo);
+        let client = pair.connect(1);
+        pair.run(Duration::from_secs(2));
+        assert_eq!(pair.connections(), (1, 1));
+        pair.client.send(client, b"is anybody there?".to_vec());
+        let id = pair.client.id(client);
+        pair.near.wake(pair.now, id, &mut pair.client);
+        // From now on only the client's end lives.
+        let mut said = !unreachable;
+        while pair.client.end_of(client).is_none() {
+            pair.near_alone();
+            if !said && pair.near.working() == 1 {
+                say_unreachable(&mut pair);
+                said = true;
+            }
+            let next = Engine::<Client>::deadline(&pair.near).unwrap_or(pair.now);
+            pair.now = next.max(pair.now + Duration::from_millis(1));
+        }
+        assert_eq!(pair.client.end_of(client), Some(why));
+        assert_eq!(pair.near.core.counters.reset.get(), 1);
+    }
+}
+
+/// That there is no way there once came to nothing but "timed out".
+#[test]
+fn a_soft_error_is_told_when_the_time_is_over() {
+    let mut pair = Pair::with(Script::default(), lost(), |_| {});
+    let client = pair.connect(1);
+    pair.client.hurry(Duration::from_millis(1_500));
+    pair.run(Duration::from_millis(150));
+    say_unreachable(&mut pair);
     assert_eq!(pair.client.unmade(client), None, "it may pass");
     pair.run(Duration::from_millis(1_500));
     assert_eq!(pair.client.unmade(client), Some(DialError::Unreachable));
