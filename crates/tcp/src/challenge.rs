@@ -32,3 +32,24 @@ impl ChallengeLimit {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base::{Instant, Prng};
+    use std::vec::Vec;
+
+    use super::ChallengeLimit;
+
+    #[test]
+    fn a_second_has_one_budget_of_half_to_one_and_a_half_times_what_is_usual() {
+        let mut limit = ChallengeLimit::new(100, Prng::new(3));
+        let mut budget = |second: u64| {
+            let asked = (0..1_000).map(|milli| Instant::from_millis(second * 1_000 + milli));
+            asked.filter(|now| limit.allow(*now)).count()
+        };
+        let budgets: Vec<usize> = (0..200).map(&mut budget).collect();
+        assert!(budgets.iter().all(|budget| (50..=150).contains(budget)), "{budgets:?}");
+        assert!(budgets.iter().any(|budget| *budget < 60), "{budgets:?}");
+        assert!(budgets.iter().any(|budget| *budget > 140), "{budgets:?}");
+    }
+}

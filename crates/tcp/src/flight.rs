@@ -296,9 +296,6 @@ impl Flight {
             .min_by_key(|(_, pair)| apart(pair))
             .map_or(0, |(index, _)| index);
         let count = usize::from(self.count);
-        if count < 2 {
-            return;
-        }
         let (first, second) = (self.runs[index], self.runs[index + 1]);
         let marks = Marks {
             sacked: first.marks.sacked && second.marks.sacked,

@@ -97,6 +97,12 @@ mod tests {
         for other in others {
             assert_ne!(initial_sequence_number(SipKey::new([1, 2]), &other, now), first);
         }
+        let over_ipv6 = |remote: &str| {
+            let remote = remote.parse().unwrap();
+            initial_sequence_number(SipKey::new([1, 2]), &Tuple { remote, ..TUPLE }, now)
+        };
+        assert_ne!(over_ipv6("2001:db8::1"), over_ipv6("2001:db9::1"));
+        assert_ne!(over_ipv6("2001:db8::1"), over_ipv6("2001:db8::2"));
         assert_ne!(initial_sequence_number(SipKey::new([1, 3]), &TUPLE, now), first);
         assert_ne!(initial_sequence_number(SipKey::new([0, 2]), &TUPLE, now), first);
     }

@@ -106,7 +106,7 @@ mod tests {
     use core::time::Duration;
     use std::format;
     use wire::protocol::Ecn;
-    use wire::tcp::{Flags, Options, Repr, Timestamps};
+    use wire::tcp::{Flags, Options, Repr, SackBlock, Timestamps};
 
     use crate::segment::Arrival;
     use crate::{ChallengeLimit, Config, Opening, Turn, Working};
@@ -155,7 +155,7 @@ mod tests {
         };
         let expected = working.receive_next();
         let stamp = pick(now.as_millis() as u32, &[1, now.as_millis() as u32 - 1]);
-        let header = Repr {
+        let mut header = Repr {
             sequence: Seq(pick(expected.0, &[expected.0.wrapping_add(9), expected.0 - 1])),
             acknowledgment: Seq(pick(next, &[una, una.wrapping_add(1), next])),
             flags,
@@ -167,13 +167,17 @@ mod tests {
             ..Repr::default()
         };
         let length = pick(0, &[1, 300, 1_460]);
+        if pick(0, &[0, 1]) == 1 && una != next {
+            let (start, end) = (Seq(una), Seq(next));
+            header.options.sack.push(SackBlock { start, end });
+        }
         (header, length)
     }
 
     #[test]
     fn a_predicted_segment_does_what_the_checks_do() {
         let mut prng = Prng::new(4);
-        let (mut predicted, mut all) = (0, 0);
+        let (mut predicted, mut with_text, mut all) = (0, 0, 0);
         for round in 0..400 {
             let timestamps = round % 2 == 0;
             let mut config = Config::default();
@@ -205,6 +209,7 @@ mod tests {
                 match working.predicted(&turn, &arrival) {
                     Some(received) => {
                         predicted += 1;
+                        with_text += u32::from(length > 0);
                         assert_eq!(received, expected, "{header:?} {length} {before}");
                         assert_eq!(format!("{working:?}"), format!("{checked:?}"), "{header:?}");
                     }
@@ -217,5 +222,6 @@ mod tests {
             }
         }
         assert!(predicted > all / 20, "{predicted} of {all}");
+        assert!(with_text > all / 100, "{with_text} of {all} carried text");
     }
 }

@@ -105,6 +105,19 @@ mod tests {
         assert_eq!(prr.window(), 14 * MSS, "nothing was delivered");
     }
 
+    /// At the threshold the flight stays as it is.
+    #[test]
+    fn as_much_in_flight_as_the_threshold_is_not_too_much() {
+        let mut prr = Prr::new(20 * MSS, 14 * MSS);
+        prr.sent(MSS);
+        prr.acknowledged(
+            &Progress { delivered: 2 * MSS, pipe: 14 * MSS, safe: false },
+            14 * MSS,
+            MSS,
+        );
+        assert_eq!(prr.window(), 14 * MSS);
+    }
+
     #[test]
     fn something_is_sent_when_a_recovery_begins() {
         let mut prr = Prr::new(10 * MSS, 9 * MSS);

@@ -121,10 +121,9 @@ impl Working {
             (_, 0) => first == start,
             (0, _) => first.within(start, window),
             _ => {
-                first.within(start, window)
-                    || (first + (length - 1)).within(start, window)
-                    // A segment that covers the whole window.
-                    || first.before(start) && start.before(first + length)
+                // It begins in the window, or before it and reaches into it: the RFC's second test,
+                // and segments that cover the whole window, which that one misses.
+                first.within(start, window) || first.before(start) && start.before(first + length)
             }
         }
     }

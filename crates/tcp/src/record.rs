@@ -103,3 +103,27 @@ const _: () = assert!(size_of::<Flow>() == 22);
 const _: () = assert!(size_of::<Record<[u64; 2]>>() == RECORD_LENGTH);
 const _: () = assert!(size_of::<Record<()>>() == RECORD_LENGTH);
 const _: () = assert!(align_of::<Record<u128>>() == RECORD_LENGTH);
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use super::Flow;
+
+    #[test]
+    fn every_part_of_a_flow_is_hashed() {
+        let remote: IpAddr = "2001:db8::1".parse().unwrap();
+        let flow = Flow::new(remote, 0x1234, 0x5678, 0x9abc);
+        assert_eq!(flow.words()[2], 0x5678_9abc_1234);
+        let others = [
+            Flow::new("2001:db9::1".parse().unwrap(), 0x1234, 0x5678, 0x9abc),
+            Flow::new("2001:db8::2".parse().unwrap(), 0x1234, 0x5678, 0x9abc),
+            Flow::new(remote, 0x1235, 0x5678, 0x9abc),
+            Flow::new(remote, 0x1234, 0x5679, 0x9abc),
+            Flow::new(remote, 0x1234, 0x5678, 0x9abd),
+        ];
+        for other in others {
+            assert_ne!(other.words(), flow.words(), "{other:?}");
+        }
+    }
+}

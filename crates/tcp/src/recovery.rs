@@ -102,7 +102,7 @@ impl Recovery {
     }
 
     pub(crate) const fn congested(&mut self, point: Seq) {
-        *self = Self { kind: Kind::Congested, point, prr: None, ..*self };
+        *self = Self { kind: Kind::Congested, point, ..*self };
     }
 
     /// Ends the recovery if all that was in flight at its start has arrived. True when one that

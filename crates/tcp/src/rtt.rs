@@ -142,6 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn slop_is_added_to_all_but_a_first_timeout() {
+        let mut config = config();
+        config.retransmission.rto_slop = Duration::from_millis(30);
+        let mut rtt = Rtt::new();
+        assert_eq!(rtt.timeout(&config), Duration::from_secs(1));
+        rtt.back_off();
+        assert_eq!(rtt.timeout(&config), Duration::from_millis(2_030));
+        rtt.sample(10_000);
+        assert_eq!(rtt.timeout(&config), Duration::from_millis(230));
+    }
+
+    #[test]
     fn doubles_up_to_its_maximum_and_recovers_with_a_sample() {
         let mut rtt = Rtt::new();
         rtt.sample(10_000);
@@ -160,7 +172,7 @@ mod tests {
     #[test]
     fn a_remembered_time_gives_way_to_the_first_sample() {
         let mut rtt = Rtt::remembered(262_144);
-        assert!(rtt.timeout(&config()) > Duration::from_millis(262));
+        assert_eq!(rtt.timeout(&config()), Duration::from_micros(262_144 + 4 * 131_072));
         rtt.sample(2_000);
         assert_eq!(rtt.smoothed(), Some(2_000));
     }

@@ -193,13 +193,6 @@ impl Working {
         self.receive.nxt
     }
 
-    /// Bytes that could be written now and would be sent at once.
-    #[must_use]
-    pub fn room(&self) -> u32 {
-        let congestion = self.send_limit().saturating_sub(self.pipe());
-        self.send.usable_window().min(congestion).saturating_sub(self.send.unsent())
-    }
-
     /// The congestion window that holds now, bytes: smaller or larger than the usual one while losses
     /// are repaired, two segments while a timeout is in doubt (RFC 5682 section 2.1 step 2b).
     #[inline]

@@ -13,7 +13,6 @@ impl Working {
     /// Whether text is taken in this state.
     pub(crate) const fn takes_text(&self) -> bool {
         matches!(self.state, State::Established | State::FinWait1 | State::FinWait2)
-            && !self.receive.ended
     }
 
     /// Seventh, process the segment text.

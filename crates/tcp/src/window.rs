@@ -246,3 +246,65 @@ impl ReceiveSide {
 
 /// RFC 9293 section 3.8.6.3 (MUST-40), with some room.
 const ACK_DELAY_MAX: Duration = Duration::from_millis(490);
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use base::{Instant, Prng, Seq};
+
+    use super::ReceiveSide;
+    use crate::{ChallengeLimit, Config, Turn};
+
+    const START: Instant = Instant::from_millis(1_000);
+    const PAUSE: Duration = Duration::from_millis(200);
+
+    /// A side that has just woken, and to which segments of these lengths came.
+    fn side(lengths: &[u32]) -> ReceiveSide {
+        let config = Config::default();
+        let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
+        let turn = Turn { config: &config, now: START, challenges };
+        let mut side = ReceiveSide::new(1_000);
+        side.wake(Seq(7), &config, false, false);
+        for length in lengths {
+            side.advance(*length);
+            side.acknowledge_soon(*length, &turn, PAUSE);
+        }
+        side
+    }
+
+    #[test]
+    fn a_window_is_in_use_after_several_large_segments() {
+        let cases: [(&[u32], bool); 6] = [
+            (&[], false),
+            (&[1_000], false),
+            (&[1_000, 500], false),
+            (&[1_000, 1_000], true),
+            (&[500, 500, 500], false),
+            (&[501, 501], true),
+        ];
+        for (lengths, is_in_use) in cases {
+            assert_eq!(side(lengths).is_in_use(START + PAUSE, PAUSE), is_in_use, "{lengths:?}");
+        }
+        let later = START + PAUSE + Duration::from_millis(1);
+        assert!(!side(&[1_000, 1_000]).is_in_use(later, PAUSE));
+    }
+
+    #[test]
+    fn only_what_the_application_took_makes_the_window_grow() {
+        let mut config = Config::default();
+        config.receiving.window = 10_000;
+        config.receiving.window_max = 40_000;
+        let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
+        let turn = Turn { config: &config, now: START, challenges };
+        let mut side = side(&[1_000; 6]);
+        side.follow_reader(&turn, 1 << 20, 1_000_000);
+        assert_eq!(side.most(&config), 10_000, "nothing was taken");
+        for _ in 0..2 {
+            side.advance(6_000);
+            side.consume(6_000, &config);
+            side.follow_reader(&turn, 1 << 20, 1_000_000);
+        }
+        assert_eq!(side.most(&config), 20_000);
+    }
+}

@@ -121,7 +121,54 @@ fn cube_root(value: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::cube_root;
+    use std::vec;
+
+    use base::{Instant, Seq};
+
+    use super::{Acked, Cubic, cube_root};
+
+    const MSS: u32 = 1_000;
+
+    #[test]
+    fn a_threshold_is_two_segments_at_least() {
+        assert_eq!(Cubic::new().threshold(10_000, MSS), 7_000);
+        assert_eq!(Cubic::new().threshold(2_000, MSS), 2_000);
+    }
+
+    #[test]
+    fn a_window_that_came_back_to_where_it_was_gives_no_way() {
+        let mut cubic = Cubic::new();
+        for (window, w_max) in [(10_000, 10_000), (10_000, 10_000), (9_000, 7_650)] {
+            cubic.threshold(window, MSS);
+            assert_eq!(cubic.w_max, w_max);
+        }
+    }
+
+    /// Acknowledged byte by byte, a window grows by as much as segment by segment.
+    #[test]
+    fn what_is_less_than_a_byte_is_not_lost() {
+        let mut cubic = Cubic::new();
+        (cubic.w_max, cubic.w_est) = (0, 10_000);
+        for _ in 0..10_000 {
+            cubic.grow_estimate(10_000, MSS, 1);
+        }
+        assert_eq!(cubic.w_est, 11_000);
+        let mut cubic = Cubic::new();
+        cubic.threshold(10_000, MSS);
+        let acked = |millis| Acked {
+            bytes: 1,
+            now: Instant::from_millis(millis),
+            smoothed: 100_000,
+            rtt: 0,
+            una: Seq(0),
+            next: Seq(1),
+        };
+        let mut grown = 0;
+        for millis in [vec![0], vec![3_000; 7_000]].concat() {
+            grown += cubic.grow(7_000, MSS, 1, &acked(millis)) - 7_000;
+        }
+        assert!((3_000..=3_600).contains(&grown), "{grown}");
+    }
 
     #[test]
     fn cube_roots() {

@@ -101,3 +101,57 @@ impl HyStart {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base::{Instant, Seq};
+
+    use super::{Acked, HyStart, Pace, SAMPLES};
+
+    /// A round of eight acknowledgments with this round trip, microseconds; gives what the last one
+    /// lets the window grow by.
+    fn round(hystart: &mut HyStart, number: u32, rtt: u32) -> Pace {
+        let mut pace = Pace::Leave;
+        for _ in 0..SAMPLES {
+            let (una, next) = (Seq(number * 10 + 1), Seq(number * 10 + 11));
+            let (now, smoothed) = (Instant::from_millis(1), 100_000);
+            pace =
+                hystart.acknowledged(1_000, &Acked { bytes: 1_000, now, smoothed, rtt, una, next });
+        }
+        pace
+    }
+
+    const ALL: Pace = Pace::Grow(1_000);
+    const SOME: Pace = Pace::Grow(250);
+
+    #[test]
+    fn an_eighth_more_than_the_round_before_is_a_queue() {
+        let mut hystart = HyStart::new();
+        assert_eq!(round(&mut hystart, 0, 100_000), ALL);
+        assert_eq!(round(&mut hystart, 1, 112_499), ALL);
+        let mut hystart = HyStart::new();
+        assert_eq!(round(&mut hystart, 0, 100_000), ALL);
+        assert_eq!(round(&mut hystart, 1, 112_500), SOME);
+    }
+
+    #[test]
+    fn round_trips_that_become_shorter_again_were_no_queue() {
+        let mut hystart = HyStart::new();
+        round(&mut hystart, 0, 100_000);
+        assert_eq!(round(&mut hystart, 1, 120_000), SOME);
+        assert_eq!(round(&mut hystart, 2, 120_000), SOME, "no shorter");
+        assert_eq!(round(&mut hystart, 3, 130_000), SOME, "longer");
+        assert_eq!(round(&mut hystart, 4, 119_999), ALL);
+        assert_eq!(round(&mut hystart, 5, 119_999), ALL);
+    }
+
+    #[test]
+    fn a_round_trip_that_is_not_known_is_no_sample() {
+        let mut hystart = HyStart::new();
+        round(&mut hystart, 0, 100_000);
+        assert_eq!(round(&mut hystart, 1, 0), ALL);
+        // None of the round before, so there is nothing to compare with.
+        assert_eq!(round(&mut hystart, 2, 500_000), ALL);
+        assert_eq!(round(&mut hystart, 3, 600_000), SOME);
+    }
+}

@@ -209,3 +209,25 @@ fn slow_start_is_not_ended_by_little() {
     slow_start(&mut reno, &[40, 80, 160, 160, 160, 160, 160, 160]);
     assert!(cubic.in_slow_start() && reno.in_slow_start());
 }
+
+#[test]
+fn a_larger_segment_fits_the_window_and_counts_from_then_on() {
+    let mut congestion = Congestion::new(Algorithm::NewReno, MSS, false);
+    congestion.set_mss(20 * MSS);
+    assert_eq!(congestion.window(), 20 * MSS);
+    congestion.set_mss(500);
+    congestion.restart_after_idle();
+    assert_eq!(congestion.window(), 5_000);
+}
+
+/// RFC 4015 section 3.2.
+#[test]
+fn after_a_needless_timeout_the_window_is_what_is_in_flight_and_what_arrived() {
+    let fresh = Congestion::new(Algorithm::NewReno, MSS, false);
+    for (pipe, delivered, window) in [(3_000, 2_000, 5_000), (3_000, 90_000, 10_000), (0, 0, MSS)] {
+        let mut congestion = fresh;
+        congestion.resume(pipe, delivered);
+        assert_eq!(congestion.window(), window, "{pipe} and {delivered}");
+        assert!(congestion.in_slow_start());
+    }
+}

@@ -127,4 +127,9 @@ fn a_fin_that_is_not_next_or_not_alone_is_no_end() {
     assert!(!is_end(&Repr { sequence: sleeping.receive_next + 1, ..fin }, 0));
     assert!(!is_end(&Repr { acknowledgment: Seq(sleeping.send_next.0 - 1), ..fin }, 0));
     assert!(!is_end(&Repr { flags: wire::tcp::Flags::ACK, ..fin }, 0));
+    // Nor where no window is offered that a FIN could be in.
+    let mut shut = config.clone();
+    shut.receiving.window = 0;
+    let arrival = Arrival { header: &fin, length: 0, ecn: Ecn::NotCapable, can_hold: true };
+    assert!(!sleeping.is_end(&shut, &arrival.plain().expect("a plain segment")));
 }

@@ -143,14 +143,24 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
 
     let mut working = Working::new();
     working.wake(&turn, &sleeping, MSS);
+    let most = sleeping.text_most(MSS) as u32;
+    // One byte more would not fit, and everything up to it does.
+    for (length, fits) in [(most, true), (most + 1, false)] {
+        let mut working = working;
+        working.write(length);
+        let first = working.transmit(&turn).map(|outgoing| outgoing.length);
+        assert_eq!(first == Some(length), fits, "{length} of {most}");
+    }
     working.write(u32::from(answer));
     let expected = working.transmit(&turn);
     assert!(!working.has_output());
     let (reply, sent) = sleeping.speak(&turn, answer, MSS);
     assert_eq!(Some(sent.outgoing(answer.into())), expected);
 
+    let patience = Reply::patience(&config);
+    assert!(working.deadline().is_some_and(|at| at >= reply.sent(now) + patience));
     now += Duration::from_micros(u64::from(prng.below(90_000)));
-    assert!(now < working.deadline().unwrap() && now < reply.sent(now) + Reply::patience(&config));
+    assert!(now < working.deadline().unwrap() && now < reply.sent(now) + patience);
     turn.now = now;
     let mut resumed = Working::new();
     resumed.resume(&mut turn, &reply, MSS);
@@ -178,4 +188,42 @@ fn a_reply_is_what_the_working_block_would_have_done() {
         compare(&mut prng, &mut trial);
     }
     assert!(trial.taken > 1_000 && trial.acknowledged > 300, "the comparison compares little");
+}
+
+#[test]
+fn a_question_is_at_most_the_window_and_one_length_field_long() {
+    for (window, scaled, most) in [
+        (4_000, false, 4_000),
+        (4_000, true, 4_000),
+        (256 * 1_024, false, 0xffff),
+        (256 * 1_024, true, 0xffff),
+    ] {
+        let mut config = Config::default();
+        config.receiving.window = window;
+        let settled = Settled {
+            send_shift: scaled.then_some(7),
+            timestamps: false,
+            sack: true,
+            ecn: true,
+            opened: false,
+            wide: false,
+            cautious: false,
+            mss: MSS,
+            srtt: 0,
+        };
+        let numbers = [Seq(1), Seq(2)];
+        let sleeping = Sleeping::new(settled, numbers, 9_000, 0, Instant::from_millis(1_000));
+        let header = Repr {
+            sequence: Seq(2),
+            acknowledgment: Seq(1),
+            flags: Flags::ACK,
+            window: 9_000,
+            ..Repr::default()
+        };
+        for (length, is_question) in [(1, true), (most, true), (most + 1, false)] {
+            let arrival = Arrival { header: &header, length, ecn: Ecn::Capable0, can_hold: true };
+            let plain = arrival.plain().expect("a plain segment");
+            assert_eq!(sleeping.is_question(&config, &plain), is_question, "{length} of {most}");
+        }
+    }
 }

@@ -207,3 +207,19 @@ fn what_is_sacked_lets_the_window_grow_only_once_it_is_acknowledged() {
     assert_eq!(info.congestion_window, 10_000);
     assert_eq!((info.sacked, info.in_flight), (2_000, 10_000));
 }
+
+#[test]
+fn without_a_restart_the_window_outlasts_a_pause() {
+    for (restarts, segments) in [(true, 10), (false, 20)] {
+        let mut script = Script::established_with(
+            |config| config.sending.restart_after_idle = restarts,
+            syn().mss(1_000).sack_ok(),
+        );
+        script.write(10_000);
+        script.take_all();
+        script.inject(ack(1, 10_001).win(60_000));
+        script.wait(ms(60_000));
+        script.write(40_000);
+        assert_eq!(script.take_all(), segments, "restarts: {restarts}");
+    }
+}

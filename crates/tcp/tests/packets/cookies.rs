@@ -107,6 +107,38 @@ fn without_timestamps_only_the_segment_size_is_kept() {
         let mut working = Working::new();
         working.wake(&turn, &sleeping, 1_460);
         assert_eq!(working.mss(), kept, "for {mss}");
+        assert_eq!((sleeping.mss(), sleeping.smoothed_rtt_us()), (kept, None));
+        let info = working.info(&config);
+        assert_eq!((info.sack, info.ecn, info.timestamps, info.scale), (false, false, false, None));
+    }
+}
+
+#[test]
+fn what_the_peer_did_not_offer_is_not_agreed_on() {
+    let (answer, reply) = exchange(&syn().mss(1_460).ts(500, 0));
+    assert_eq!((answer.options.sack_permitted, answer.options.window_scale), (false, None));
+    let sleeping = take(&reply, START).expect("a valid cookie");
+    let config = Config::default();
+    let mut challenges = ChallengeLimit::new(100, Prng::new(1));
+    let turn = Turn { config: &config, now: START, challenges: &mut challenges };
+    let mut working = Working::new();
+    working.wake(&turn, &sleeping, 1_460);
+    let info = working.info(&config);
+    assert_eq!((info.sack, info.ecn, info.timestamps, info.scale), (false, false, true, None));
+}
+
+/// The step before the first one is none, and none may be counted back to.
+#[test]
+fn a_machine_that_has_just_started_takes_cookies_and_no_others() {
+    let header = syn().mss(1_460).header();
+    let (config, cookies) = (Config::default(), Cookies::new(KEY));
+    let answer =
+        cookies.answer(&config, Instant::ZERO, &tuple(), &arrival(&header, 0), 1_460).header;
+    let mut reply = data(1, 10, 0).header();
+    for step in 0..32 {
+        reply.acknowledgment.0 = (answer.sequence.0 & 0x07ff_ffff | step << 27) + 1;
+        let own = reply.acknowledgment == answer.sequence + 1;
+        assert_eq!(take(&reply, Instant::ZERO).is_some(), own, "step {step}");
     }
 }
 

@@ -156,3 +156,23 @@ fn a_wide_window_is_told_in_full() {
     // On the SYN-ACK it was 65,535; the difference is less than a segment.
     script.expect_after(ms(40), ack(1, 101).win(32_850));
 }
+
+#[test]
+fn a_full_segment_and_a_part_of_one_are_not_two() {
+    let mut script = Script::established();
+    script.inject(data(1, 1_000, 1));
+    script.inject(data(1_001, 500, 1));
+    script.expect_nothing();
+    script.inject(data(1_501, 500, 1));
+    script.expect(ack(1, 2_001));
+}
+
+#[test]
+fn what_is_sent_unasked_is_no_answer_that_acknowledgments_go_with() {
+    let quick = |config: &mut tcp::Config| config.receiving.quick_acks = 2;
+    let mut script = Script::established_with(quick, syn().mss(1_000).sack_ok());
+    script.write(10);
+    script.take_all();
+    script.inject(data(1, 10, 11));
+    script.expect(ack(11, 11));
+}

@@ -79,3 +79,13 @@ fn an_echo_halves_the_window_once_and_is_confirmed() {
     script.expect(data(11_001, 1_000, 1));
     script.expect_nothing();
 }
+
+#[test]
+fn an_echo_that_was_not_agreed_on_is_no_congestion() {
+    let mut script = Script::established();
+    script.write(5_000);
+    script.take_all();
+    script.inject(ack(1, 1_001).with(Flags::ECE));
+    let info = script.working.info(&script.config);
+    assert_eq!((info.slow_start_threshold, info.recovery), (None, tcp::Recovering::No));
+}

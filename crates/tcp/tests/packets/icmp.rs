@@ -93,3 +93,15 @@ fn large_segments_that_vanish_without_a_word_get_smaller() {
     }
     script.expect_after(ms(800), data(1, 1_024, 1));
 }
+
+#[test]
+fn what_the_network_said_is_told_until_the_peer_is_heard_of_again() {
+    let mut script = Script::established();
+    script.write(2_000);
+    script.take_all();
+    assert!(!script.working.is_unreachable());
+    script.unreachable(1, Unreachable::Soft);
+    assert!(script.working.is_unreachable());
+    script.inject(ack(1, 1_001));
+    assert!(!script.working.is_unreachable());
+}

@@ -109,3 +109,12 @@ fn a_sleeping_connection_says_when_its_probe_is_due() {
         assert!((ms(least)..=ms(most)).contains(&left), "{left:?} after {later} ms");
     }
 }
+
+/// The time for the peer's FIN runs on whatever it says meanwhile.
+#[test]
+fn an_acknowledgment_does_not_stop_the_wait_for_a_fin() {
+    let mut script = Script::in_state(tcp::State::FinWait2);
+    script.inject(ack(1, 2));
+    script.wait(ms(61_000));
+    script.expect_event(Events::CLOSED);
+}

@@ -24,6 +24,7 @@ mod spurious;
 mod states;
 mod time_wait;
 mod timestamps;
+mod told;
 mod urgent;
 mod window;
 mod zero_window;

@@ -19,13 +19,17 @@ struct Sender {
 impl Sender {
     /// Agreed on 1,460, and told that 1,000 is all that the path takes.
     fn narrowed() -> Self {
+        Self::narrowed_to(1_000)
+    }
+
+    fn narrowed_to(mss: u16) -> Self {
         let mut script = Script::established_with(|_| {}, syn().mss(1_460).sack_ok());
         script.write(2_920);
         script.take_all();
-        script.unreachable(1, Unreachable::TooBig { mss: 1_000 });
+        script.unreachable(1, Unreachable::TooBig { mss });
         script.take_all();
         script.inject(ack(1, 2_921).win(60_000));
-        Self { script, una: 2_921, end: 2_921, path: 1_000, largest: 0 }
+        Self { script, una: 2_921, end: 2_921, path: u32::from(mss), largest: 0 }
     }
 
     /// Sends a megabyte in round trips of 20 ms; what the path takes arrives.
@@ -83,7 +87,7 @@ fn the_largest_size_that_fits_is_found_and_no_probe_counts_as_congestion() {
     sender.rest(TEN_MINUTES + 30_000);
     sender.send();
     let info = sender.info();
-    assert!((1_284..=1_300).contains(&info.send_mss), "{info:?}");
+    assert_eq!(info.send_mss, 1_287, "nearer than 16 to 1,301 is near enough: {info:?}");
     assert_eq!(info.slow_start_threshold, None, "{info:?}");
     assert_eq!(sender.largest, 1_460, "never more than was agreed on");
 }
@@ -101,5 +105,76 @@ fn a_path_that_stays_narrow_is_probed_again_only_after_ten_minutes() {
     sender.path = 1_460;
     sender.rest(120_000);
     sender.send();
+    assert_eq!(sender.info().send_mss, 1_460);
+}
+
+#[test]
+fn a_few_bytes_that_reach_what_was_agreed_on_are_worth_a_probe() {
+    let mut sender = Sender::narrowed_to(1_450);
+    sender.path = 1_460;
+    sender.rest(TEN_MINUTES);
+    sender.send();
+    assert_eq!((sender.info().send_mss, sender.largest), (1_460, 1_460));
+}
+
+/// What was sent as a probe is sent again in smaller segments, whose arrival says nothing of it.
+#[test]
+fn a_probe_that_a_timeout_overtakes_proves_nothing() {
+    let mut sender = Sender::narrowed();
+    sender.rest(TEN_MINUTES);
+    sender.script.write(20_000);
+    assert_eq!(sender.script.take_one().span(), (2_921, 4_381));
+    sender.rest(2_000);
+    sender.script.take_all();
+    sender.script.inject(ack(1, 4_381).win(60_000));
+    assert_eq!(sender.info().send_mss, 1_000);
+}
+
+/// Without acknowledgments of what follows it, the loss of a probe would cost a timeout.
+#[test]
+fn a_probe_is_sent_only_with_four_segments_behind_it() {
+    for (bytes, first) in [(5_459, 1_000), (5_460, 1_460)] {
+        let mut sender = Sender::narrowed();
+        sender.rest(TEN_MINUTES);
+        sender.script.write(bytes);
+        assert_eq!(sender.script.take_one().span(), (2_921, 2_921 + first), "of {bytes}");
+    }
+}
+
+#[test]
+fn a_probe_waits_for_its_turn_and_nothing_overtakes_it() {
+    let mut sender = Sender::narrowed();
+    sender.rest(TEN_MINUTES - 5);
+    sender.script.write(9_000);
+    assert_eq!(sender.script.take_all(), 9);
+    sender.rest(5);
+    // The congestion window takes a thousand bytes more, and not 1,460.
+    sender.script.write(20_000);
+    sender.script.expect_nothing();
+    sender.script.inject(ack(1, 3_921).win(60_000));
+    assert_eq!(sender.script.take_one().span(), (11_921, 13_381));
+    // With room for it, it goes out beside what is in flight.
+    let mut sender = Sender::narrowed();
+    sender.rest(TEN_MINUTES - 5);
+    sender.script.write(1_000);
+    sender.script.take_one();
+    sender.rest(5);
+    sender.script.write(20_000);
+    assert_eq!(sender.script.take_one().span(), (3_921, 5_381));
+}
+
+#[test]
+fn a_loss_before_a_probe_says_nothing_of_the_probe() {
+    let mut sender = Sender::narrowed();
+    sender.rest(TEN_MINUTES - 5);
+    sender.script.write(1_000);
+    sender.script.take_one();
+    sender.rest(5);
+    sender.script.write(20_000);
+    assert_eq!(sender.script.take_one().span(), (3_921, 5_381));
+    sender.rest(30);
+    sender.script.inject(ack(1, 2_921).win(60_000).sack(&[(3_921, 9_381)]));
+    sender.rest(30);
+    sender.script.inject(ack(1, 9_381).win(60_000));
     assert_eq!(sender.info().send_mss, 1_460);
 }

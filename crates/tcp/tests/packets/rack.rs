@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::script::{Script, ms};
-use crate::segment::{ack, data};
+use crate::segment::{ack, data, syn};
 
 #[test]
 fn a_little_reordering_sends_nothing_again() {
@@ -27,6 +27,8 @@ fn after_the_reordering_window_it_is_lost() {
     script.wait(ms(10));
     script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
     // A quarter of the least round trip, section 6.2 step 4.
+    let wait = Duration::from_micros(2_500);
+    assert_eq!(script.working.deadline(), Some(script.now + wait));
     script.expect_after(ms(2), data(1, 1_000, 1));
 }
 
@@ -217,4 +219,45 @@ fn new_data_sent_in_the_same_moment_proves_nothing_of_a_retransmission() {
     script.wait(ms(10));
     script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 11_001)]));
     assert!(script.take_sent().iter().all(|sent| sent.span().0 > 1_000));
+}
+
+#[test]
+fn a_single_segment_is_probed_for_once_its_acknowledgment_cannot_be_delayed_any_more() {
+    let patient = |config: &mut tcp::Config| config.retransmission.rto_min = ms(2_000);
+    let mut script = Script::established_with(patient, syn().mss(1_000).sack_ok());
+    script.write(1_000);
+    script.take_one();
+    script.expect_after(ms(2 * 10 + 200), data(1, 1_000, 1).psh());
+}
+
+#[test]
+fn reordering_is_told_once_it_was_seen() {
+    let mut script = Script::established();
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(20));
+    script.inject(ack(1, 1).win(60_000).sack(&[(1_001, 2_001)]));
+    assert!(!script.working.info(&script.config).reordering);
+    script.wait(ms(1));
+    script.inject(ack(1, 4_001).win(60_000));
+    assert!(script.working.info(&script.config).reordering);
+}
+
+/// A report that a probe arrived twice says that nothing was lost.
+#[test]
+fn a_probe_that_was_for_nothing_reduces_nothing() {
+    let mut script = Script::established();
+    script.write(1_000);
+    script.take_one();
+    script.wait(ms(199));
+    script.take_all();
+    script.wait(ms(2));
+    assert_eq!(script.take_all(), 1, "the probe");
+    script.inject(ack(1, 1_001).win(60_000));
+    script.inject(ack(1, 1_001).win(60_000).sack(&[(1, 1_001)]));
+    script.write(1_000);
+    script.take_one();
+    script.inject(ack(1, 2_001).win(60_000));
+    let info = script.working.info(&script.config);
+    assert_eq!((info.slow_start_threshold, info.recovery), (None, tcp::Recovering::No), "{info:?}");
 }

@@ -228,7 +228,9 @@ impl Script {
         for _ in 0..1_000 {
             let turn =
                 Turn { config: &self.config, now: self.now, challenges: &mut self.challenges };
+            let may = self.working.has_output();
             let Some(outgoing) = self.working.transmit(&turn) else { return };
+            assert!(may, "there was output after all: {outgoing:?}");
             let sent = Sent::new(&outgoing);
             self.last_timestamp = sent.timestamp().or(self.last_timestamp);
             self.sent.push_back((self.now, sent));

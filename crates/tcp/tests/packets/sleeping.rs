@@ -160,3 +160,11 @@ fn who_opened_a_connection_is_remembered() {
         assert_eq!(script.working.opened(), opened);
     }
 }
+
+/// The last unit of a scaled window may have been told for a part of it.
+#[test]
+fn what_was_told_of_a_window_holds_after_a_nap() {
+    let mut script = Script::established_with_timestamps();
+    script.nap(ms(1_000));
+    assert_eq!(script.working.receive_window(), 256 * 1_024 + 7);
+}

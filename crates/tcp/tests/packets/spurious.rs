@@ -74,3 +74,55 @@ fn a_second_timeout_is_believed() {
     script.inject(ack(1, 2_001).win(60_000));
     script.expect(data(2_001, 1_000, 1));
 }
+
+#[test]
+fn with_a_window_that_takes_no_new_data_the_flight_is_sent_again() {
+    let mut script = late();
+    // Up to 11,001, where the new data ends.
+    script.inject(ack(1, 2_001).win(9_000));
+    script.expect(data(2_001, 1_000, 1));
+}
+
+/// The peer may have acknowledged only what was sent again.
+#[test]
+fn an_acknowledgment_of_everything_does_not_show_that_the_timeout_was_needless() {
+    let mut script = late();
+    script.inject(ack(1, 11_001).win(60_000));
+    let sent = script.take_sent();
+    let end = sent.last().expect("new data").span().1;
+    script.inject(ack(1, end).win(60_000));
+    let info = script.working.info(&script.config);
+    assert_eq!(info.slow_start_threshold, Some(7_000), "{info:?}");
+}
+
+#[test]
+fn what_a_timeout_is_judged_by() {
+    // A duplicate, or a report of what lies ahead, comes of a loss. What only brings data does not.
+    let cases = [
+        (ack(1, 1).win(60_000), true),
+        (data(1, 10, 1).win(60_000).sack(&[(10_001, 11_001)]), true),
+        (data(1, 10, 1).win(60_000), false),
+    ];
+    for (segment, is_loss) in cases {
+        let mut script = late();
+        let sequence = 1 + segment.length;
+        script.inject(segment);
+        script.take_all();
+        script.inject(ack(sequence, 2_001).win(60_000));
+        let first = script.take_one().span().0;
+        assert_eq!(first == 2_001, is_loss, "{first}");
+    }
+}
+
+#[test]
+fn a_timeout_in_the_middle_of_a_recovery_is_believed() {
+    let mut script = Script::established();
+    script.write(40_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 1).win(60_000).sack(&[(5_001, 10_001)]));
+    script.wait(ms(1_000));
+    script.take_all();
+    script.inject(ack(1, 1_001).win(60_000));
+    assert_eq!(script.take_one().span().0, 1_001);
+}

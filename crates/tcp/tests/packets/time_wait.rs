@@ -52,6 +52,7 @@ impl Waiting {
         };
         let wrong = ack(2, 2).difference(&Sent::new(&outgoing));
         assert_eq!(wrong, None);
+        assert_eq!(outgoing.header.window, 0xffff);
         assert!(!outgoing.retransmission);
     }
 }
@@ -137,4 +138,26 @@ fn an_acknowledgment_that_does_not_come_next_is_answered() {
     waiting.expect_ack(&ack(1, 2));
     waiting.expect_ack(&ack(100, 2));
     waiting.expect_ack(&ack(0x2_0000, 2));
+}
+
+#[test]
+fn a_fin_that_comes_again_with_the_last_data_starts_the_time_over() {
+    let mut waiting = Waiting::after(Script::established());
+    assert!(!waiting.is_over_after(ms(50_000)));
+    waiting.expect_ack(&data(1_u32.wrapping_sub(100), 100, 2).with(Flags::FIN));
+    assert!(!waiting.is_over_after(ms(50_000)));
+}
+
+#[test]
+fn this_end_opens_again_a_second_later_and_only_with_timestamps() {
+    let mut waiting = Waiting::after(Script::established_with_timestamps());
+    let again = |waiting: &Waiting, millis: u64| {
+        waiting.time_wait.reopen(&waiting.script.config, waiting.script.now + ms(millis))
+    };
+    assert_eq!((again(&waiting, 0), again(&waiting, 999)), (None, None));
+    assert_eq!(again(&waiting, 1_200), Some(OUR_ISS + 2 + 0x1_0000));
+    waiting.script.config.extensions.timestamps = false;
+    assert_eq!(again(&waiting, 50_000), None);
+    let without = Waiting::after(Script::established());
+    assert_eq!(again(&without, 50_000), None);
 }

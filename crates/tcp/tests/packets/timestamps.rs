@@ -152,3 +152,35 @@ fn an_echo_is_in_milliseconds() {
     script.wait(ms(400));
     script.expect_nothing();
 }
+
+const DAY: u64 = 86_400_000;
+
+/// RFC 7323 section 5.5: after that long a clock may have gone round.
+#[test]
+fn a_timestamp_is_forgotten_after_twenty_four_days() {
+    for (days, taken) in [(23, false), (25, true)] {
+        let mut script = Script::established_with_timestamps();
+        script.wait(ms(days * DAY));
+        let old = PEER_CLOCK - 1_000;
+        script.inject(data(1, 10, 1).ts(old, 0));
+        script.wait(ms(40));
+        if taken {
+            script.expect(ack(1, 11).echo(old));
+        } else {
+            script.expect_dropped(Dropped::OldTimestamp);
+        }
+    }
+}
+
+#[test]
+fn the_same_timestamp_again_is_as_new_as_another() {
+    let mut script = Script::established_with_timestamps();
+    let clock = script.peer_clock();
+    script.inject(data(1, 10, 1).ts(clock, 0));
+    script.wait(ms(20 * DAY));
+    script.inject(data(11, 10, 1).ts(clock, 0));
+    script.wait(ms(10 * DAY));
+    script.take_all();
+    script.inject(data(21, 10, 1).ts(clock - 1, 0));
+    script.expect_dropped(Dropped::OldTimestamp);
+}

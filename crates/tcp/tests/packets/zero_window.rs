@@ -3,7 +3,7 @@
 use tcp::Events;
 
 use crate::script::{Script, ms};
-use crate::segment::{ack, data, fin};
+use crate::segment::{ack, data, fin, syn};
 
 #[test]
 fn a_closed_window_is_probed_ever_more_slowly_for_ever() {
@@ -235,5 +235,40 @@ fn bare_probes_ask_about_a_byte_that_the_peer_has() {
     script.expect_no_event();
     script.wait(ms(8_000));
     script.take_all();
+    script.expect_event(Events::TIMED_OUT);
+}
+
+/// RFC 9293 section 3.8.6.2.2: an edge that moves by little would draw small segments.
+#[test]
+fn a_small_window_opens_by_a_segment_or_not_at_all() {
+    let mut script = Script::established_with(
+        |config| config.receiving.window = 8_000,
+        syn().mss(1_000).sack_ok(),
+    );
+    script.reads = false;
+    for segment in 0..6 {
+        script.inject(data(1 + segment * 1_000, 1_000, 1));
+    }
+    script.take_all();
+    script.read(100);
+    script.expect_nothing();
+    script.inject(data(6_001, 1_000, 1));
+    script.inject(data(7_001, 500, 1));
+    script.wait(ms(50));
+    let edges: Vec<u32> = script.take_sent().iter().map(|sent| sent.edge(0)).collect();
+    assert!(!edges.is_empty() && edges.iter().all(|edge| *edge == 8_001), "{edges:?}");
+}
+
+/// The time after which a peer is given up counts from the first probe, however long the window had
+/// been closed with nothing to send.
+#[test]
+fn a_window_that_was_closed_for_long_is_probed_as_long_as_any() {
+    let mut script = Script::established();
+    script.inject(ack(1, 1).win(0));
+    script.wait(ms(3_600_000));
+    script.write(1_000);
+    script.wait(ms(200_000));
+    script.expect_no_event();
+    script.wait(ms(300_000));
     script.expect_event(Events::TIMED_OUT);
 }

@@ -163,7 +163,7 @@ fn a_connection_whose_peer_vanishes_times_out_with_what_the_network_said() {
         let mut said = !unreachable;
         while pair.client.end_of(client).is_none() {
             pair.near_alone();
-            if !said && pair.near.working() == 1 {
+            if !said && pair.near.core.blocks.taken() == 1 {
                 say_unreachable(&mut pair);
                 said = true;
             }
