@@ -178,7 +178,8 @@ impl Stage {
         self.network.client_host().inside(|| {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             set(&socket)?;
-            socket.connect_timeout(&address.into(), Duration::from_secs(10))?;
+            // Over a link that loses one frame in ten, the SYN may have to be sent five times.
+            socket.connect_timeout(&address.into(), PATIENCE)?;
             let stream = TcpStream::from(socket);
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
