@@ -101,7 +101,7 @@ pub trait Handler {
 pub enum End {
     /// Both sides closed in order, or the handler closed.
     Closed,
-    /// The peer reset the connection.
+    /// The peer reset the connection, or the address at this end was lost.
     Reset,
     /// The peer vanished: it did not acknowledge in time what was sent, or answered no keep-alive
     /// probe.

@@ -1,7 +1,7 @@
 //! Network devices: [`Device`]. Invariant: what was not read is `None`, not a default.
 
 use crate::Tree;
-use crate::netlink::Answers;
+use crate::genetlink::Answers;
 
 /// A network device.
 #[derive(Clone, PartialEq, Eq, Debug)]

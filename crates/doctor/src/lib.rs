@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `tree` | what is read: files of /proc and /sys, below a root that a test can choose |
-//! | `netlink`, `device` | what the kernel says of network devices and no file does |
+//! | `genetlink`, `device` | what the kernel says of network devices and no file does |
 //! | `group` | what the control group leaves of memory |
 //! | `capacity` | how many connections fit, on kernel sockets and on crore's own stack, and what ends them |
 //! | `checks` | one reading after the other: fine, or what it costs and what mends it |
@@ -20,8 +20,8 @@ mod checks;
 mod device;
 mod finding;
 mod fix;
+mod genetlink;
 mod group;
-mod netlink;
 mod tree;
 
 pub use capacity::{Capacity, Costs, Holding, Limit};
@@ -67,14 +67,14 @@ impl Machine {
     #[must_use]
     pub fn this() -> Self {
         let tree = Tree::at("/");
-        let devices = device::read(&tree, &netlink::ask());
+        let devices = device::read(&tree, &genetlink::ask());
         Self { tree, devices }
     }
 
     /// Reads a machine from files recorded of it; of its devices only what files say.
     #[must_use]
     pub fn recorded(tree: Tree) -> Self {
-        let devices = device::read(&tree, &netlink::Answers::default());
+        let devices = device::read(&tree, &genetlink::Answers::default());
         Self { tree, devices }
     }
 }

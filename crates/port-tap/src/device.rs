@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::ioctl::{self, Name};
@@ -19,6 +20,8 @@ const QUEUES_MAX: u16 = 256;
 #[derive(Debug)]
 pub struct Device {
     name: String,
+    /// The kernel's number for it.
+    index: u32,
     mtu: u16,
     created: bool,
     up: bool,
@@ -70,16 +73,21 @@ impl Device {
         let control = control.map_err(system("opening a socket to configure interfaces"))?;
         let created = ioctl::is_up(&control, id) == Err(Errno::NODEV);
         let queues = attach(name, id, queues)?;
+        let index = name_to_index(&control, name).map_err(system("asking for its number"))?;
         let mtu = ioctl::mtu(&control, id).map_err(system("asking for the interface's MTU"))?;
         // Whoever may not do this can still attach to a device that somebody else brings up.
         let up = ioctl::is_up(&control, id) == Ok(true) || ioctl::bring_up(&control, id).is_ok();
-        Ok(Self { name: name.to_owned(), mtu, created, up, queues })
+        Ok(Self { name: name.to_owned(), index, mtu, created, up, queues })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Bytes of the longest packet in a frame.

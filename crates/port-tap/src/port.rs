@@ -5,9 +5,10 @@ use std::array;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 
-use ::port::{Alarm, Caps, Port};
+use ::port::{Alarm, Caps, News, Port};
 use base::Instant;
 use mem::{Batch, Frame, Pool};
+use netlink::{Netlink, Watched};
 use rustix::io::{Errno, readv, writev};
 use wire::ethernet::EtherType;
 use wire::protocol::TCP;
@@ -23,6 +24,10 @@ const UNCUT_MAX: usize = 65_535 + ethernet::HEADER_LENGTH + 2 * ethernet::TAG_LE
 /// Parts that one write is made of at most: a header, headers, and a batch of payloads.
 const PARTS: usize = 2 + Batch::CAPACITY;
 
+/// Calls of [`Port::rx`] between two looks at what has become of the device, while there is no time to
+/// sleep.
+const LOOK_EVERY: u32 = 256;
+
 /// One queue of a TAP device.
 #[derive(Debug)]
 pub struct TapPort {
@@ -37,6 +42,33 @@ pub struct TapPort {
     dropped: u64,
     /// Whether frames are sent one by one and with the checksums that they have.
     as_given: bool,
+    /// What becomes of the device. None for a port that only sends, and where the kernel does not say.
+    watch: Option<Watch>,
+}
+
+/// Hears of the device's MTU.
+#[derive(Debug)]
+struct Watch {
+    netlink: Netlink,
+    index: u32,
+    /// Calls of [`Port::rx`] since the kernel was last asked.
+    calls: u32,
+    /// What has not been told yet.
+    mtu: Option<u16>,
+}
+
+impl Watch {
+    /// Takes in what has changed.
+    fn look(&mut self) {
+        let Self { netlink, index, mtu, calls } = self;
+        *calls = 0;
+        netlink.changes(|news| match news {
+            netlink::News::Link(link) if link.index == *index => {
+                *mtu = Some(u16::try_from(link.mtu).unwrap_or(u16::MAX));
+            }
+            _ => {}
+        });
+    }
 }
 
 impl TapPort {
@@ -45,8 +77,10 @@ impl TapPort {
     /// # Errors
     /// When the process has no descriptors left.
     pub fn all_of(device: Device) -> Result<Vec<Self>, Errno> {
-        let mtu = device.mtu();
+        let (mtu, index) = (device.mtu(), device.index());
         let port = |queue| {
+            let watch = Netlink::watch(Watched::Links).ok();
+            let watch = watch.map(|netlink| Watch { netlink, index, calls: 0, mtu: None });
             let long = vec![0; Pool::BUFFER_BYTES_MAX + UNCUT_MAX].into();
             Ok(Self {
                 queue,
@@ -56,6 +90,7 @@ impl TapPort {
                 uncut: None,
                 dropped: 0,
                 as_given: false,
+                watch,
             })
         };
         device.into_queues().into_iter().map(port).collect()
@@ -70,7 +105,7 @@ impl TapPort {
         let queue = rustix::io::fcntl_dupfd_cloexec(&self.queue, 0)?;
         let long = vec![0; self.long.len()].into();
         let alarm = Alarm::new()?;
-        Ok(Self { queue, alarm, long, uncut: None, dropped: 0, ..*self })
+        Ok(Self { queue, alarm, long, uncut: None, dropped: 0, watch: None, ..*self })
     }
 
     /// Has frames sent as they are given: none joined to the one before, no checksum filled in. For
@@ -224,6 +259,12 @@ impl Port for TapPort {
     }
 
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Errno> {
+        if let Some(watch) = &mut self.watch {
+            watch.calls += 1;
+            if watch.calls >= LOOK_EVERY {
+                watch.look();
+            }
+        }
         while self.cut(pool, into) && !into.is_full() && self.read(pool, into)? {}
         Ok(())
     }
@@ -251,7 +292,17 @@ impl Port for TapPort {
         if self.uncut.is_some() {
             return Ok(());
         }
-        self.alarm.sleep(self.queue.as_fd(), until)
+        let other = self.watch.as_ref().map(|watch| watch.netlink.as_fd());
+        if self.alarm.sleep(self.queue.as_fd(), other, until)?
+            && let Some(watch) = &mut self.watch
+        {
+            watch.look();
+        }
+        Ok(())
+    }
+
+    fn news(&mut self) -> Option<News> {
+        self.watch.as_mut()?.mtu.take().map(News::Mtu)
     }
 }
 

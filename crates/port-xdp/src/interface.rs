@@ -5,10 +5,10 @@ use std::mem::zeroed;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
+use netlink::{Netlink, News, Route, Table};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::Error;
-use crate::netlink::{Netlink, News, Route, Table};
 
 /// An interface of this network namespace, as it was when it was looked up.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::thread;
 
+use netlink::{End, Netlink};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
-use crate::netlink::{End, Netlink};
 use crate::{Error, Interface};
 
 /// What the interface is called on either host.

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `interface`, `netlink` | what the kernel knows: addresses, routes, neighbours, and what changes |
+//! | `interface` | what the kernel knows: addresses, routes, neighbours, and what changes |
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
 //! | `guard`, `outgoing` | keep our ports from the machine's other programs, and find such as nobody has |
@@ -20,7 +20,6 @@ mod error;
 mod guard;
 mod interface;
 pub mod lab;
-mod netlink;
 mod outgoing;
 mod port;
 mod probe;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use base::Instant;
 use mem::{Batch, Frame, Pool};
+use netlink::{Netlink, Route, Watched};
 use port::{Alarm, Caps, Mail, News, Port};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
-use crate::netlink::{self, Netlink, Route};
 use crate::socket::{Counted, Socket};
 use crate::{Interface, probe};
 
@@ -48,6 +48,7 @@ pub struct XdpPort {
 struct Changes {
     netlink: Netlink,
     index: u32,
+    mtu: u32,
     shared: Arc<Shared>,
     /// What has not been told yet.
     news: VecDeque<News>,
@@ -68,8 +69,9 @@ impl XdpPort {
             host_finds_neighbors: true,
         };
         let mut changes = Changes {
-            netlink: Netlink::watch()?,
+            netlink: Netlink::watch(Watched::All)?,
             index: interface.index,
+            mtu: interface.mtu.into(),
             shared,
             news: VecDeque::new(),
         };
@@ -250,7 +252,7 @@ impl Changes {
     /// Takes in what has changed. Of a multitude some may be lost: neighbours are asked for again
     /// when they are needed.
     fn take(&mut self) {
-        let Self { netlink, index, shared, news } = self;
+        let Self { netlink, index, mtu, shared, news } = self;
         netlink.changes(|change| match change {
             netlink::News::Neighbor { index: on, address, mac }
                 if on == *index && news.len() < NEWS_MAX =>
@@ -264,6 +266,10 @@ impl Changes {
             netlink::News::Route { index: on, route, present } if on == *index => {
                 let Route { prefix, length, gateway } = route;
                 news.push_back(News::Route { prefix, length, gateway, present });
+            }
+            netlink::News::Link(link) if link.index == *index && link.mtu != *mtu => {
+                *mtu = link.mtu;
+                news.push_back(News::Mtu(u16::try_from(link.mtu).unwrap_or(u16::MAX)));
             }
             _ => {}
         });

@@ -30,25 +30,30 @@ impl Alarm {
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
 
-    /// Sleeps until `descriptor` can be read, somebody rings, or `until` has come on the kernel's
-    /// monotonic clock. A signal may end it early.
+    /// Sleeps until `descriptor` or `other` can be read, somebody rings, or `until` has come on the
+    /// kernel's monotonic clock. A signal may end it early. Says whether it was `other`.
     ///
     /// # Errors
-    /// When the kernel refuses to wait for this descriptor.
-    pub fn sleep(&self, descriptor: BorrowedFd<'_>, until: Option<Instant>) -> Result<(), Errno> {
+    /// When the kernel refuses to wait for these descriptors.
+    pub fn sleep(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        other: Option<BorrowedFd<'_>>,
+        until: Option<Instant>,
+    ) -> Result<bool, Errno> {
         let timeout = until.filter(|&until| until != Instant::NEVER).map(time_until);
-        let mut wanted = [
-            PollFd::from_borrowed_fd(descriptor, PollFlags::IN),
-            PollFd::new(&*self.0, PollFlags::IN),
-        ];
-        match poll(&mut wanted, timeout.as_ref()) {
+        let entry = |descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN);
+        let alarm = self.0.as_fd();
+        let mut wanted = [entry(alarm), entry(descriptor), entry(other.unwrap_or(alarm))];
+        let count = if other.is_some() { 3 } else { 2 };
+        match poll(&mut wanted[..count], timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
-        if wanted[1].revents().contains(PollFlags::IN) {
+        if wanted[0].revents().contains(PollFlags::IN) {
             self.clear();
         }
-        Ok(())
+        Ok(!wanted[2].revents().is_empty())
     }
 
     /// Takes notice of a ring, for those who wait for the alarm's descriptor themselves, beside
@@ -89,10 +94,10 @@ mod tests {
         let silent = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
         let alarm = Alarm::new().unwrap();
         alarm.ring();
-        alarm.sleep(silent.as_fd(), None).unwrap();
+        alarm.sleep(silent.as_fd(), None, None).unwrap();
         let ringer = alarm.clone();
         let ringing = thread::spawn(move || ringer.ring());
-        alarm.sleep(silent.as_fd(), None).unwrap();
+        alarm.sleep(silent.as_fd(), None, None).unwrap();
         ringing.join().unwrap();
     }
 
@@ -100,8 +105,10 @@ mod tests {
     fn a_descriptor_that_can_be_read_and_a_time_that_has_passed_end_it() {
         let alarm = Alarm::new().unwrap();
         let ready = eventfd(1, EventfdFlags::CLOEXEC).unwrap();
-        alarm.sleep(ready.as_fd(), None).unwrap();
         let silent = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        alarm.sleep(silent.as_fd(), Some(Instant::from_millis(1))).unwrap();
+        assert_eq!(alarm.sleep(ready.as_fd(), None, None), Ok(false));
+        assert_eq!(alarm.sleep(silent.as_fd(), Some(ready.as_fd()), None), Ok(true));
+        let past = Some(Instant::from_millis(1));
+        assert_eq!(alarm.sleep(silent.as_fd(), Some(silent.as_fd()), past), Ok(false));
     }
 }

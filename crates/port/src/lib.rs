@@ -127,6 +127,12 @@ pub enum News {
         /// Whether there is such a route now.
         present: bool,
     },
+    /// This end may not use an address any more, which another may have from now on: connections
+    /// from it are over.
+    Expired(IpAddr),
+    /// The longest packet in a frame has so many bytes now; what [`Caps::mtu`] says still is the
+    /// longest that there will ever be.
+    Mtu(u16),
 }
 
 /// What a port can do.

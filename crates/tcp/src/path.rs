@@ -84,6 +84,13 @@ impl Path {
         (size == self.limit && size > mss || size >= mss + STEP).then_some(size)
     }
 
+    /// The link takes no more than `mss` any more: there is nothing larger to be found.
+    fn bound(&mut self, mss: u16) {
+        self.limit = self.limit.min(mss);
+        self.lost = self.lost.min(self.limit + 1);
+        self.probe = None;
+    }
+
     /// Whatever becomes of the probe under way, it proves nothing.
     pub(crate) const fn forget_probe(&mut self) {
         self.probe = None;
@@ -103,6 +110,25 @@ impl Working {
         if !matches!(self.state, State::SynSent | State::SynReceived) {
             self.flight.mark_lost(|_| true);
             self.recovery.forced = true;
+        }
+    }
+
+    /// The link takes segments of at most `mss` now, as [`Opening::mss`](crate::Opening::mss) counts
+    /// them: none larger is sent from here on. What is in flight left when it took more.
+    #[inline]
+    pub fn fit_link(&mut self, mss: u16) {
+        if self.send.mss > mss || self.path.limit > mss {
+            self.link_narrowed(mss.max(MSS_MIN));
+        }
+    }
+
+    fn link_narrowed(&mut self, mss: u16) {
+        self.path.bound(mss);
+        if mss < self.send.mss {
+            self.set_send_mss(mss);
+        }
+        if self.send.mss >= self.path.limit {
+            self.path = Path::WIDE;
         }
     }
 

@@ -11,8 +11,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mem", &["base"]),
     ("tcp", &["base", "mem", "wire"]),
     ("port", &["base", "mem", "wire"]),
-    ("port-tap", &["base", "mem", "port", "wire"]),
-    ("port-xdp", &["base", "mem", "port"]),
+    // What the kernel knows of its network; knows nothing of ours.
+    ("netlink", &[]),
+    ("port-tap", &["base", "mem", "netlink", "port", "wire"]),
+    ("port-xdp", &["base", "mem", "netlink", "port"]),
     ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
     ("sock", &["app", "base", "mem"]),
     ("shard", &["app", "base", "mem", "sock", "stack"]),
@@ -24,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Draws what load and probe measure; knows nothing of either.
     ("chart", &[]),
     // Reads the machine; what an engine costs is told to it.
-    ("doctor", &["base"]),
+    ("doctor", &["base", "netlink"]),
     ("load", &["app", "base", "chart", "http"]),
     ("probe", &["app", "base", "chart", "crore", "http", "shard", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),

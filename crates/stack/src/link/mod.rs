@@ -16,6 +16,7 @@ mod tests;
 mod udp;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ::tcp::Flow;
@@ -44,6 +45,8 @@ const fn buffer_bytes(mtu: u16) -> usize {
 pub(crate) struct Link<P: Port> {
     port: P,
     caps: Caps,
+    /// Bytes of the longest packet now: what the port said at first, or less.
+    mtu: u16,
     mac: Mac,
     pub(crate) addresses: Addresses,
     routes: Routes,
@@ -62,6 +65,8 @@ pub(crate) struct Link<P: Port> {
     failure: Option<P::Error>,
     drops: Arc<Drops>,
     datagrams: Takers,
+    /// Addresses that were lost, and whose connections have not been ended yet.
+    expired: Vec<IpAddr>,
 }
 
 impl<P: Port> Link<P> {
@@ -75,6 +80,7 @@ impl<P: Port> Link<P> {
         Ok(Self {
             port,
             caps,
+            mtu: caps.mtu,
             mac: config.mac,
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
@@ -87,6 +93,7 @@ impl<P: Port> Link<P> {
             failure: None,
             drops,
             datagrams: Takers::new(config.secrets.flows.secret_hash([2])),
+            expired: Vec::new(),
         })
     }
 
@@ -129,7 +136,7 @@ impl<P: Port> Link<P> {
     }
 
     /// The host knows something new about the link.
-    fn hear(&mut self, news: News) {
+    pub(crate) fn hear(&mut self, news: News) {
         match news {
             News::Neighbor { address, mac: Some(mac) } => self.learn(address, Mac(mac), true),
             News::Neighbor { address, mac: None } => self.neighbors.forget(address),
@@ -138,7 +145,18 @@ impl<P: Port> Link<P> {
             News::Route { prefix, length, gateway, present } => {
                 self.routes.set(Route { prefix, length, gateway }, present);
             }
+            News::Expired(address) => {
+                self.addresses.remove(address);
+                self.expired.push(address);
+            }
+            News::Mtu(mtu) => self.mtu = mtu.max(wire::ipv4::MTU_MIN).min(self.caps.mtu),
         }
+    }
+
+    /// An address that was lost, and has not come back, since this was last asked.
+    pub(crate) fn expired(&mut self) -> Option<IpAddr> {
+        let address = self.expired.pop()?;
+        if self.addresses.contains(address) { self.expired() } else { Some(address) }
     }
 
     /// From here on `frame`, a segment of `remote`, is being dealt with. Where the host finds the
@@ -266,13 +284,13 @@ impl<P: Port> Link<P> {
         self.frames.bytes_touched()
     }
 
-    /// Largest TCP segment without options towards an address: the MTU less the fixed headers.
+    /// Largest TCP segment without options towards an address: the MTU of now less the fixed headers.
     pub(crate) const fn mss(&self, remote: IpAddr) -> u16 {
         let headers = match remote {
             IpAddr::V4(_) => wire::ipv4::HEADER_LENGTH,
             IpAddr::V6(_) => wire::ipv6::HEADER_LENGTH,
         } + wire::tcp::HEADER_LENGTH;
-        self.caps.mtu.saturating_sub(headers as u16)
+        self.mtu.saturating_sub(headers as u16)
     }
 
     fn note(&mut self, result: Result<(), P::Error>) {

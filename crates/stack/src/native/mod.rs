@@ -13,6 +13,7 @@ mod patience;
 mod reply;
 mod rest;
 mod resume;
+mod retire;
 mod serve;
 pub(crate) mod sleep_timer;
 mod sweep;
@@ -93,6 +94,7 @@ struct Core<P: Port, C> {
     /// Where bytes in several buffers are put behind one another for a handler.
     scratch: Vec<u8>,
     sweep: sweep::Sweep,
+    retiring: retire::Retiring,
     listeners: Vec<Listener>,
     ports: Ports,
     settings: Settings,
@@ -206,6 +208,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             wakes: VecDeque::with_capacity(limits.connections as usize),
             scratch: Vec::with_capacity(ReceiveStore::WINDOW as usize),
             sweep: sweep::Sweep::new(now),
+            retiring: retire::Retiring::default(),
             listeners: config.listeners.clone(),
             ports: Ports::new(config.secrets.flows, Prng::new(seed ^ 1)),
             settings,
@@ -426,7 +429,7 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         let packets = self.receive(app);
         let timers = self.core.resume_late_replies() + self.core.run_timers(app);
         let listed = self.core.run_listed(app);
-        let swept = self.core.sweep(app) + self.core.deliver_wakes(app);
+        let swept = self.core.retire(app) + self.core.sweep(app) + self.core.deliver_wakes(app);
         let dialled = self.core.dial(app);
         self.core.link.flush();
         self.core.count_levels(self.arrivals.bytes_touched());

@@ -51,6 +51,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return true;
         };
         self.ahead.forget();
+        self.blocks[block].tcp.fit_link(self.link.mss(ends.remote));
         loop {
             if !self.link.is_ready() {
                 self.list(block);

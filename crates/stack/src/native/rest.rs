@@ -431,7 +431,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// When there is something to do without anything arriving.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let wakes = !self.wakes.is_empty() && self.may_begin();
-        if self.has_listed() || wakes || self.link.is_blocked() {
+        if self.has_listed() || wakes || self.link.is_blocked() || self.retiring.is_under_way() {
             return Some(self.now);
         }
         let look = (self.flows.len() > 0).then(|| self.sweep.next(self.flows.len()));

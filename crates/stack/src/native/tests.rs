@@ -5,6 +5,7 @@ mod asking;
 mod dial;
 mod draining;
 mod http;
+mod news;
 mod pair;
 mod passing;
 mod reply;

@@ -178,3 +178,20 @@ fn a_loss_before_a_probe_says_nothing_of_the_probe() {
     sender.script.inject(ack(1, 9_381).win(60_000));
     assert_eq!(sender.info().send_mss, 1_460);
 }
+
+/// What the link itself does not take is not looked for, however much the path took before.
+#[test]
+fn a_link_that_became_narrower_bounds_the_search() {
+    let mut sender = Sender::narrowed();
+    sender.script.working.fit_link(1_200);
+    sender.rest(TEN_MINUTES);
+    sender.path = 1_460;
+    sender.send();
+    assert_eq!(sender.largest, 1_200);
+    sender.script.working.fit_link(800);
+    sender.largest = 0;
+    sender.send();
+    sender.rest(TEN_MINUTES);
+    sender.send();
+    assert_eq!(sender.largest, 800);
+}

@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::message::{CREATE, NEW_ADDRESS, NEW_LINK, REQUEST, finish};
+use crate::message::{REQUEST, message, put};
+use crate::route::{CREATE, NEW_ADDRESS, NEW_LINK, family};
 
 /// `NLM_F_ACK`, `NLM_F_EXCL`.
 const ACKNOWLEDGE: u16 = 4;
@@ -14,9 +15,12 @@ const UP: u32 = 1;
 
 /// One end of a pair of virtual interfaces.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct End<'a> {
+pub struct End<'a> {
+    /// Its name.
     pub name: &'a str,
+    /// Its Ethernet address.
     pub mac: [u8; 6],
+    /// Queues each way.
     pub queues: u32,
 }
 
@@ -35,7 +39,7 @@ pub(super) fn pair(near: End<'_>, far: End<'_>, namespace: BorrowedFd<'_>) -> Ve
     put(&mut info, KIND, b"veth");
     put(&mut info, DATA, &data);
     put(&mut body, INFO, &info);
-    finish(NEW_LINK, REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE, &body)
+    message(NEW_LINK, REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE, &body)
 }
 
 /// A request to bring an interface up.
@@ -44,7 +48,7 @@ pub(super) fn up(index: u32) -> Vec<u8> {
     for field in [index, UP, UP] {
         body.extend(field.to_ne_bytes());
     }
-    finish(NEW_LINK, REQUEST | ACKNOWLEDGE, &body)
+    message(NEW_LINK, REQUEST | ACKNOWLEDGE, &body)
 }
 
 /// `struct ifinfomsg` of an interface that is down, with what there is to say of it.
@@ -68,19 +72,10 @@ pub(super) fn address(index: u32, address: Ipv4Addr, length: u8) -> Vec<u8> {
     /// `IFA_ADDRESS`, `IFA_LOCAL`.
     const ADDRESS: u16 = 1;
     const LOCAL: u16 = 2;
-    let mut body = vec![super::message::family(IpAddr::V4(address)), length, 0, 0];
+    let mut body = vec![family(IpAddr::V4(address)), length, 0, 0];
     body.extend(index.to_ne_bytes());
     for kind in [LOCAL, ADDRESS] {
         put(&mut body, kind, &address.octets());
     }
-    finish(NEW_ADDRESS, REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE, &body)
-}
-
-/// Adds an attribute, and what fills it up to a whole number of words.
-fn put(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    // A few hundred bytes at most.
-    body.extend((4 + value.len() as u16).to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
-    body.resize(body.len().next_multiple_of(4), 0);
+    message(NEW_ADDRESS, REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE, &body)
 }

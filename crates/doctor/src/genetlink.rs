@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use netlink::message::{DONE, DUMP, ERROR, NESTED, REQUEST, attributes, message, messages, put};
 use rustix::io::Errno;
-use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::netlink::{GENERIC, SocketAddrNetlink};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketType, sockopt};
 
 /// Long enough for a kernel that answers at all.
@@ -18,15 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The kernel's answers to a dump come in pieces of at most this size.
 const ANSWER_BYTES: usize = 1 << 16;
 
-const HEADER_BYTES: usize = 16;
 const GENERIC_HEADER_BYTES: usize = 4;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_DUMP: u16 = 0x300;
-/// The bits of an attribute's type that say how it is encoded.
-const NLA_TYPE_MASK: u16 = 0x3fff;
-const NLA_F_NESTED: u16 = 0x8000;
 
 const GENL_ID_CTRL: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
@@ -85,7 +78,7 @@ struct Kernel {
 impl Kernel {
     fn connect() -> Result<Self, Errno> {
         let kind = SocketType::RAW;
-        let socket = net::socket(AddressFamily::NETLINK, kind, Some(netlink::GENERIC))?;
+        let socket = net::socket(AddressFamily::NETLINK, kind, Some(GENERIC))?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
         net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         Ok(Self { socket })
@@ -104,7 +97,7 @@ impl Kernel {
 
     fn ask_ethtool(&mut self, answers: &mut Answers) {
         let Some(family) = self.family("ethtool") else { return };
-        let header = attribute(ETHTOOL_A_HEADER | NLA_F_NESTED, &[]);
+        let header = attribute(ETHTOOL_A_HEADER | NESTED, &[]);
         let mut each = |command, take: &dyn Fn(&mut Answer, Attributes<'_>)| {
             for message in self.dump(family, command, &header).unwrap_or_default() {
                 let attributes = Attributes(&message);
@@ -138,7 +131,7 @@ impl Kernel {
     /// The number that a family of messages goes by.
     fn family(&mut self, name: &str) -> Option<u16> {
         let name = attribute(CTRL_ATTR_FAMILY_NAME, format!("{name}\0").as_bytes());
-        self.send(GENL_ID_CTRL, NLM_F_REQUEST, CTRL_CMD_GETFAMILY, &name).ok()?;
+        self.send(GENL_ID_CTRL, REQUEST, CTRL_CMD_GETFAMILY, &name).ok()?;
         let mut found = None;
         self.receive(&mut |message| {
             found = Attributes(message).number(CTRL_ATTR_FAMILY_ID);
@@ -149,22 +142,15 @@ impl Kernel {
 
     /// All answers to a request for everything.
     fn dump(&mut self, family: u16, command: u8, body: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
-        self.send(family, NLM_F_REQUEST | NLM_F_DUMP, command, body)?;
+        self.send(family, REQUEST | DUMP, command, body)?;
         let mut messages = Vec::new();
         while self.receive(&mut |message| messages.push(message.to_vec()))? {}
         Ok(messages)
     }
 
     fn send(&mut self, kind: u16, flags: u16, command: u8, body: &[u8]) -> Result<(), Errno> {
-        let length = HEADER_BYTES + GENERIC_HEADER_BYTES + body.len();
-        let mut message = Vec::with_capacity(length);
-        message.extend((length as u32).to_ne_bytes());
-        message.extend(kind.to_ne_bytes());
-        message.extend(flags.to_ne_bytes());
-        message.extend([0; 8]);
-        message.extend([command, 1, 0, 0]);
-        message.extend(body);
-        net::send(&self.socket, &message, SendFlags::empty()).map(drop)
+        let body = [&[command, 1, 0, 0], body].concat();
+        net::send(&self.socket, &message(kind, flags, &body), SendFlags::empty()).map(drop)
     }
 
     /// Reads one datagram and hands over the attributes of each message in it. Says whether more of
@@ -172,57 +158,24 @@ impl Kernel {
     fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<bool, Errno> {
         let mut buffer = vec![0; ANSWER_BYTES];
         let (length, _) = net::recv(&self.socket, &mut buffer, RecvFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while let Some((kind, body, next)) = message(rest) {
+        for (kind, body) in messages(&buffer[..length]) {
             match kind {
-                NLMSG_ERROR => return Err(Errno::NOTSUP),
-                NLMSG_DONE => return Ok(false),
+                ERROR => return Err(Errno::NOTSUP),
+                DONE => return Ok(false),
                 _ => take(body.get(GENERIC_HEADER_BYTES..).unwrap_or_default()),
             }
-            rest = next;
         }
         Ok(true)
     }
-}
-
-/// Splits the first message off: its kind, its body, what follows.
-fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
-    let body = bytes.get(HEADER_BYTES..length)?;
-    Some((kind, body, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
-}
-
-/// An attribute: length, type, content, padding.
-fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend((4 + content.len() as u16).to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(content);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 /// Attributes, one after the other.
 #[derive(Clone, Copy)]
 struct Attributes<'a>(&'a [u8]);
 
-impl<'a> Iterator for Attributes<'a> {
-    type Item = (u16, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let length = usize::from(u16::from_ne_bytes(self.0.get(..2)?.try_into().ok()?));
-        let kind = u16::from_ne_bytes(self.0.get(2..4)?.try_into().ok()?);
-        let content = self.0.get(4..length)?;
-        self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind & NLA_TYPE_MASK, content))
-    }
-}
-
 impl<'a> Attributes<'a> {
     fn find(self, wanted: u16) -> Option<&'a [u8]> {
-        let mut attributes = self;
-        attributes.find_map(|(kind, content)| (kind == wanted).then_some(content))
+        attributes(self.0).find_map(|(kind, content)| (kind == wanted).then_some(content))
     }
 
     /// An unsigned number of 2, 4 or 8 bytes.
@@ -249,24 +202,19 @@ fn names(bitset: &[u8]) -> Vec<String> {
         let name = Attributes(bit).find(ETHTOOL_A_BITSET_BIT_NAME)?;
         Some(std::str::from_utf8(name).ok()?.trim_end_matches('\0').to_owned())
     };
-    Attributes(bits).filter_map(name).collect()
+    attributes(bits).filter_map(name).collect()
+}
+
+/// An attribute by itself.
+fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put(&mut bytes, kind, content);
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Attributes, attribute, message, names};
-
-    #[test]
-    fn attributes_are_read_as_they_are_written_and_never_beyond_their_end() {
-        let bytes = [attribute(1, &7_u32.to_ne_bytes()), attribute(2, b"eth0\0")].concat();
-        assert_eq!(Attributes(&bytes).number(1), Some(7));
-        assert_eq!(Attributes(&bytes).find(2), Some(&b"eth0\0"[..]));
-        for end in 0..bytes.len() {
-            // Whatever is cut off: no panic, and nothing that was not there.
-            assert!(Attributes(&bytes[..end]).count() <= 2);
-        }
-        assert!(message(&[0; 20]).is_none() && message(&[255; 20]).is_none());
-    }
+    use super::{attribute, names};
 
     #[test]
     fn names_of_set_bits_are_found_in_their_nest() {

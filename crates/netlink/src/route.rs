@@ -1,11 +1,11 @@
-//! Messages of rtnetlink(7), read and written. Invariant: a field that is missing, cut short or of
-//! an unknown kind makes its message be passed over, never misread.
+//! What rtnetlink(7) says, read and asked for: [`News`]. Invariant: a field that is missing, cut
+//! short or of an unknown kind makes its message be passed over, never misread.
 
 use std::net::IpAddr;
 
+use crate::message::{DUMP, REQUEST, attributes, message, put, u16_at, u32_at};
+
 /// Kinds of messages.
-pub(super) const DONE: u16 = 3;
-pub(super) const ERROR: u16 = 2;
 pub(super) const NEW_LINK: u16 = 16;
 pub(super) const GET_LINK: u16 = 18;
 pub(super) const NEW_ADDRESS: u16 = 20;
@@ -18,18 +18,16 @@ pub(super) const NEW_NEIGHBOR: u16 = 28;
 pub(super) const DELETE_NEIGHBOR: u16 = 29;
 pub(super) const GET_NEIGHBOR: u16 = 30;
 
-/// `NLM_F_REQUEST`, `NLM_F_DUMP`, `NLM_F_CREATE`.
-pub(super) const REQUEST: u16 = 1;
-const DUMP: u16 = 0x300;
+/// `NLM_F_CREATE`.
 pub(super) const CREATE: u16 = 0x400;
 
-const HEADER: usize = 16;
-const FAMILY_IPV4: u8 = libc::AF_INET as u8;
-const FAMILY_IPV6: u8 = libc::AF_INET6 as u8;
+/// `AF_INET`, `AF_INET6`.
+const FAMILY_IPV4: u8 = 2;
+const FAMILY_IPV6: u8 = 10;
 
 /// What rtnetlink says of one thing.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum News {
+pub enum News {
     /// An interface, as it is now.
     Link(Link),
     /// An address was added or removed.
@@ -63,7 +61,7 @@ pub(crate) enum News {
 
 /// An interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Link {
+pub struct Link {
     /// The kernel's number for it.
     pub index: u32,
     /// Its name.
@@ -92,7 +90,7 @@ pub struct Route {
 /// A request for everything of a kind.
 pub(super) fn dump(kind: u16) -> Vec<u8> {
     // The family comes first in each kind's body and is zero, for all. The longest is a link's.
-    finish(kind, REQUEST | DUMP, &[0; 16])
+    message(kind, REQUEST | DUMP, &[0; 16])
 }
 
 /// A request to find out where a neighbour is, as if the kernel itself had a packet for it.
@@ -102,8 +100,11 @@ pub(super) fn use_neighbor(index: u32, address: IpAddr) -> Vec<u8> {
     let mut body = vec![family(address), 0, 0, 0];
     body.extend(index.to_ne_bytes());
     body.extend([0, 0, USE, 0]);
-    put_attribute(&mut body, 1, address);
-    finish(NEW_NEIGHBOR, REQUEST | CREATE, &body)
+    match address {
+        IpAddr::V4(address) => put(&mut body, 1, &address.octets()),
+        IpAddr::V6(address) => put(&mut body, 1, &address.octets()),
+    }
+    message(NEW_NEIGHBOR, REQUEST | CREATE, &body)
 }
 
 pub(super) const fn family(address: IpAddr) -> u8 {
@@ -111,39 +112,6 @@ pub(super) const fn family(address: IpAddr) -> u8 {
         IpAddr::V4(_) => FAMILY_IPV4,
         IpAddr::V6(_) => FAMILY_IPV6,
     }
-}
-
-fn put_attribute(body: &mut Vec<u8>, kind: u16, address: IpAddr) {
-    let octets = match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
-    // 8 or 20.
-    body.extend((4 + octets.len() as u16).to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(octets);
-}
-
-pub(super) fn finish(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let mut message = Vec::new();
-    // Requests here are a few dozen bytes.
-    message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(body);
-    message
-}
-
-/// The messages in what one call received: kind and body.
-pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let length = u32_at(bytes, 0)? as usize;
-        let kind = u16_at(bytes, 4)?;
-        let body = bytes.get(HEADER..length)?;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, body))
-    })
 }
 
 /// What a message says. `None` when it is of no interest here.
@@ -236,18 +204,6 @@ fn parse_neighbor(body: &[u8], present: bool) -> Option<News> {
     Some(News::Neighbor { index, address: address?, mac })
 }
 
-fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    /// The upper two bits say how the value is made up.
-    const KIND: u16 = 0x3fff;
-    std::iter::from_fn(move || {
-        let length = usize::from(u16_at(bytes, 0)?);
-        let kind = u16_at(bytes, 2)? & KIND;
-        let value = bytes.get(4..length)?;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    })
-}
-
 fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
     match family {
         FAMILY_IPV4 => Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?)),
@@ -268,20 +224,12 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, messages, parse,
-        use_neighbor,
+        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, parse, use_neighbor,
     };
+    use crate::message::messages;
 
     /// A neighbour that answered, one that did not, and one that the kernel has forgotten.
     #[test]

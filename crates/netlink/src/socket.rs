@@ -1,8 +1,5 @@
 //! Asks the kernel about interfaces, addresses, routes and neighbours, and hears of changes:
-//! rtnetlink(7), [`Netlink`].
-
-mod change;
-mod message;
+//! rtnetlink(7), [`Netlink`]. Invariant: what is not understood is passed over.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,40 +10,68 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-pub(crate) use change::End;
-pub(crate) use message::News;
-pub use message::Route;
+use crate::change::{self, End};
+use crate::message;
+use crate::route::{self, News};
 
-/// `RTMGRP_LINK`, `_NEIGH`, and `_IFADDR` and `_ROUTE` of both families.
-const GROUPS: u32 = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
 /// More than the kernel puts into one datagram of a dump.
 const DATAGRAM: usize = 64 << 10;
 
 /// What can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Table {
+pub enum Table {
+    /// Interfaces.
     Links,
+    /// Their addresses.
     Addresses,
+    /// Routes of the main table.
     Routes,
+    /// Neighbours.
     Neighbors,
+}
+
+/// What changes can be heard of, as the kernel groups them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watched {
+    /// Interfaces alone.
+    Links,
+    /// Interfaces, addresses, routes and neighbours.
+    All,
+}
+
+impl Watched {
+    const fn groups(self) -> u32 {
+        match self {
+            // `RTMGRP_LINK`.
+            Self::Links => 0x1,
+            // The same, `_NEIGH`, and `_IFADDR` and `_ROUTE` of both families.
+            Self::All => 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400,
+        }
+    }
 }
 
 /// A socket to the kernel's tables.
 #[derive(Debug)]
-pub(crate) struct Netlink {
+pub struct Netlink {
     descriptor: OwnedFd,
     buffer: Vec<u8>,
 }
 
 impl Netlink {
     /// A socket to ask with.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
     pub fn open() -> Result<Self> {
         Self::with(SocketFlags::CLOEXEC, 0)
     }
 
     /// A socket that hears of changes, and never makes its owner wait.
-    pub fn watch() -> Result<Self> {
-        Self::with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, GROUPS)
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn watch(what: Watched) -> Result<Self> {
+        Self::with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, what.groups())
     }
 
     fn with(flags: SocketFlags, groups: u32) -> Result<Self> {
@@ -58,14 +83,17 @@ impl Netlink {
     }
 
     /// All of a table.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
     pub fn table(&mut self, table: Table) -> Result<Vec<News>> {
         let kind = match table {
-            Table::Links => message::GET_LINK,
-            Table::Addresses => message::GET_ADDRESS,
-            Table::Routes => message::GET_ROUTE,
-            Table::Neighbors => message::GET_NEIGHBOR,
+            Table::Links => route::GET_LINK,
+            Table::Addresses => route::GET_ADDRESS,
+            Table::Routes => route::GET_ROUTE,
+            Table::Neighbors => route::GET_NEIGHBOR,
         };
-        send(&self.descriptor, &message::dump(kind), SendFlags::empty())?;
+        send(&self.descriptor, &route::dump(kind), SendFlags::empty())?;
         let mut entries = Vec::new();
         loop {
             let (length, _) = recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty())?;
@@ -73,13 +101,16 @@ impl Netlink {
                 match kind {
                     message::DONE => return Ok(entries),
                     message::ERROR => return said(body).map(|()| entries),
-                    kind => entries.extend(message::parse(kind, body)),
+                    kind => entries.extend(route::parse(kind, body)),
                 }
             }
         }
     }
 
     /// Makes a pair of interfaces, the far one in another namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does the unprivileged.
     pub fn make_pair(
         &mut self,
         near: End<'_>,
@@ -90,6 +121,9 @@ impl Netlink {
     }
 
     /// Brings an interface up, by its name.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the kernel refuses.
     pub fn bring_up(&mut self, name: &str) -> Result<()> {
         let links = self.table(Table::Links)?;
         let link = links.into_iter().find_map(|news| match news {
@@ -100,6 +134,9 @@ impl Netlink {
     }
 
     /// Gives an interface an address.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
     pub fn add_address(&mut self, index: u32, address: Ipv4Addr, length: u8) -> Result<()> {
         self.change(&change::address(index, address, length))
     }
@@ -118,8 +155,11 @@ impl Netlink {
     }
 
     /// Has the kernel find out where a neighbour is. What it finds comes as [`News`].
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does the unprivileged.
     pub fn ask_for(&self, index: u32, neighbor: IpAddr) -> Result<()> {
-        let request = message::use_neighbor(index, neighbor);
+        let request = route::use_neighbor(index, neighbor);
         send(&self.descriptor, &request, SendFlags::DONTWAIT)?;
         Ok(())
     }
@@ -131,7 +171,7 @@ impl Netlink {
             match recv(&self.descriptor, &mut self.buffer[..], RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
                     for (kind, body) in message::messages(&self.buffer[..length]) {
-                        if let Some(news) = message::parse(kind, body) {
+                        if let Some(news) = route::parse(kind, body) {
                             hear(news);
                         }
                     }
