@@ -18,5 +18,7 @@ mod reload;
 mod slow_clients;
 mod smuggling;
 mod tap;
+mod tap_lease;
+mod tap_load;
 mod wrk;
 mod xdp;

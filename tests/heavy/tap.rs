@@ -180,7 +180,8 @@ fn what_is_sent_up_comes_back_whole() -> Outcome {
     let host = Host::new(Made::ByCrore)?;
     let own = [format!("{STACK}/24"), format!("{STACK_V6}/64")];
     let addresses = own.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let tap = Tap { device: DEVICE.into(), addresses, gateways: Vec::new(), sources: Vec::new() };
+    let tap =
+        Tap { device: DEVICE.into(), addresses, dhcp: false, gateways: vec![], sources: vec![] };
     // The server's threads live where the thread does that starts them.
     let server = host.inside(|| {
         let server = Server::new().net(Net::Tap(tap)).shards(2);

@@ -1,14 +1,20 @@
 //! nginx, with one worker, from a configuration written for the occasion.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::netns::{self, Network};
 use crate::process::Process;
+use crate::tap::Host;
 use crate::tree::Tree;
 use crate::{Outcome, ports};
+
+/// How long it may take to listen. Generous: the machine may be busy building.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// A running nginx.
 #[derive(Debug)]
@@ -68,6 +74,30 @@ impl Nginx {
         command.args(["-c", &settings.core.unwrap_or(0).to_string(), "nginx"]);
         command.arg("-p").arg(folder.root()).arg("-c").arg(file).args(["-e", "stderr"]);
         let process = network.started(command, port)?;
+        Ok(Self { process, address, _folder: folder })
+    }
+
+    /// Starts nginx on a host with a TAP device, at one of its own addresses, and waits until it listens.
+    ///
+    /// # Errors
+    /// As [`Nginx::start`].
+    pub fn start_beside(
+        host: &Host,
+        settings: &Settings<'_>,
+        address: SocketAddr,
+    ) -> Outcome<Self> {
+        let folder = Tree::new()?;
+        let file = folder.file("nginx.conf", configuration(settings, folder.root(), address))?;
+        let mut command = host.command("nginx");
+        command.arg("-p").arg(folder.root()).arg("-c").arg(file).args(["-e", "stderr"]);
+        let mut process = Process::start(command)?;
+        let start = Instant::now();
+        while host.inside(|| Ok(TcpStream::connect(address)?)).is_err() {
+            if process.ended()?.is_some() || start.elapsed() > START_MAX {
+                return Err(format!("nginx does not serve:\n{}", process.printed()?).into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
         Ok(Self { process, address, _folder: folder })
     }
 

@@ -12,12 +12,14 @@ use crate::process::Process;
 
 /// The device.
 pub const DEVICE: &str = "tap0";
-/// Our stack's address, and the kernel's on the same link.
+/// Our stack's address.
 pub const STACK: &str = "10.78.0.2";
-const KERNEL: &str = "10.78.0.1";
+/// The kernel's on the same link.
+pub const KERNEL: &str = "10.78.0.1";
 /// The same for IPv6.
 pub const STACK_V6: &str = "fd78::2";
-const KERNEL_V6: &str = "fd78::1";
+/// The kernel's address for IPv6.
+pub const KERNEL_V6: &str = "fd78::1";
 
 /// How long a server may take to serve. Generous: the machine may be busy building.
 const START_MAX: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 
 use app::Handler;
 
-use crate::{Error, Net, Park, Running, Server, ShardContext};
+use crate::{Error, Net, Notice, Park, Running, Server, ShardContext};
 
 /// Describes a client: handlers that open connections ([`Handler::dial`]) and accept none.
 ///
@@ -88,6 +88,11 @@ impl Client {
     /// See [`Server::reserve_descriptors`].
     pub fn reserve_descriptors(self, count: u32) -> Self {
         Self(self.0.reserve_descriptors(count))
+    }
+
+    /// See [`Server::notices`].
+    pub fn notices(self, hear: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        Self(self.0.notices(hear))
     }
 
     /// See [`Server::park`].

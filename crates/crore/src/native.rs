@@ -3,11 +3,14 @@
 //! is bound, and none of it when its shards start.
 
 use std::fmt;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use base::{Limits, SipKey};
+use dhcp::{AcquireError, Acquired, Client, Lease, Leased};
 use port_tap::{Device, OpenError, TapPort};
 use port_xdp::{Attachment, Interface, Mode, Options, Sources, XdpPort};
 use rustix::io::Errno;
@@ -16,7 +19,8 @@ use stack::port::{Alarm, Fanout};
 use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, Park, ReserveError, Route, Secrets, tcp};
 
-use crate::{Address, Prefix, Tap, Xdp};
+use crate::notice::Listener as Notices;
+use crate::{Address, Notice, Prefix, Tap, Xdp};
 
 /// Connections of one shard that can have work to do at once, at most. Each takes about 2 KiB and a
 /// buffer of 4 KiB, once that many have been at work.
@@ -29,6 +33,9 @@ const ADDRESSES: usize = 65_536;
 /// Ports that connections are opened from at addresses that nobody else has; those below want
 /// privileges everywhere else.
 const PORTS: RangeInclusive<u16> = 1_024..=u16::MAX;
+
+/// How long a DHCP server is looked for: DHCP asks four times in it.
+const LEASE_WAIT: Duration = Duration::from_secs(60);
 
 /// Our own stack on a link, ready to be started: a queue for each shard.
 #[derive(Debug)]
@@ -48,7 +55,7 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) enum Queue {
     /// One queue of a TAP device.
-    Tap(Box<Fanout<TapPort>>),
+    Tap(Box<Fanout<Leased<TapPort>>>),
     /// Some queues of a kernel's interface.
     Xdp(Box<XdpPort>),
 }
@@ -65,6 +72,15 @@ pub enum LinkError {
     NoAddress,
     /// A router that is in none of the networks of the stack's addresses, or a second one.
     Gateway(IpAddr),
+    /// A gateway for IPv4 where one comes with the lease.
+    LeasedGateway(IpAddr),
+    /// No DHCP server gave the stack an address.
+    NoLease {
+        /// The device it was asked for on.
+        device: String,
+        /// Why not.
+        why: AcquireError<Errno>,
+    },
     /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
     /// or it is a Unix socket.
     Listen(Address),
@@ -83,24 +99,35 @@ pub enum LinkError {
 }
 
 impl Link {
-    /// Puts our stack on a TAP device, with a queue for each shard.
-    pub(crate) fn on_tap(tap: &Tap, listen: &[Address], shards: u16) -> Result<Self, LinkError> {
-        let mut config = config(&tap.addresses, &tap.gateways, &tap.device)?;
+    /// Puts our stack on a TAP device, with a queue for each shard. Waits for a lease where one is wanted.
+    pub(crate) fn on_tap(
+        tap: &Tap,
+        listen: &[Address],
+        shards: u16,
+        notices: &Notices,
+    ) -> Result<Self, LinkError> {
+        let mut config = config(tap)?;
+        // Before anybody waits for a lease.
+        let mut own = tap.addresses.clone();
+        if !tap.dhcp {
+            listening(listen, &own)?;
+        }
+        let device = Device::open(&tap.device, shards).map_err(LinkError::Tap)?;
+        let about = about(&device, shards);
+        let mut ports = TapPort::all_of(device).map_err(LinkError::System)?;
+        let acquired = tap.dhcp.then(|| lease(&mut ports, tap, config.mac, notices)).transpose()?;
+        if let Some((_, lease)) = &acquired {
+            own.insert(0, Prefix { address: lease.address.into(), length: lease.length });
+            config.addresses.insert(0, lease.address.into());
+            config.routes.extend(lease.routes().map(leased_route));
+        }
         if !tap.sources.is_empty() {
             let mut sources = source_addresses(&tap.sources)?;
             sources.retain(|source| !config.addresses.contains(source));
             config.addresses.extend(sources);
         }
-        let listening = listening(listen, &tap.addresses)?;
-        let device = Device::open(&tap.device, shards).map_err(LinkError::Tap)?;
-        let about = about(&device, shards);
-        let ports = TapPort::all_of(device).map_err(LinkError::System)?;
-        let queues = ports.into_iter().map(|port| {
-            let alarm = port.alarm();
-            (port, alarm)
-        });
-        let queues = Fanout::join(queues.collect()).map_err(LinkError::Memory)?;
-        let queues = queues.into_iter().map(|queue| Queue::Tap(Box::new(queue))).collect();
+        let listening = listening(listen, &own)?;
+        let queues = queues(ports, acquired, notices).map_err(LinkError::Memory)?;
         let config = listeners(config, listen);
         Ok(Self { config, queues, ports: PORTS, listening, kind: "tap", about })
     }
@@ -172,7 +199,7 @@ impl Link {
     /// What ends each shard's sleep.
     pub(crate) fn alarms(&mut self) -> Vec<Alarm> {
         let alarm = |queue: &mut Queue| match queue {
-            Queue::Tap(port) => port.inner().alarm(),
+            Queue::Tap(port) => port.inner().inner().alarm(),
             Queue::Xdp(port) => port.alarm(),
         };
         self.queues.iter_mut().map(alarm).collect()
@@ -213,8 +240,10 @@ pub(crate) fn for_shard(config: Config, shard: u16, limits: Limits) -> Config {
     Config { shard, limits, working, buffers: working.max(64), ..config }
 }
 
-fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Config, LinkError> {
-    if addresses.is_empty() {
+/// What the stack on a TAP device is built with, but for what comes with a lease.
+fn config(tap: &Tap) -> Result<Config, LinkError> {
+    let Tap { addresses, gateways, .. } = tap;
+    if addresses.is_empty() && !tap.dhcp {
         return Err(LinkError::NoAddress);
     }
     let networks = addresses.iter().map(|prefix| Route {
@@ -224,6 +253,9 @@ fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Confi
     });
     let mut routes: Vec<Route> = networks.collect();
     for &gateway in gateways {
+        if tap.dhcp && gateway.is_ipv4() {
+            return Err(LinkError::LeasedGateway(gateway));
+        }
         let is_default =
             |route: &Route| route.gateway.is_some() && route.prefix.is_ipv4() == gateway.is_ipv4();
         let reachable = addresses.iter().any(|prefix| prefix.contains(gateway));
@@ -233,21 +265,63 @@ fn config(addresses: &[Prefix], gateways: &[IpAddr], name: &str) -> Result<Confi
         routes.push(Route { prefix: gateway, length: 0, gateway: Some(gateway) });
     }
     Ok(Config {
-        mac: mac(name, addresses),
+        mac: mac(tap),
         addresses: addresses.iter().map(|prefix| prefix.address).collect(),
         routes,
         ..plain()?
     })
 }
 
+/// Has a DHCP server lend the stack an address.
+fn lease(
+    ports: &mut [TapPort],
+    tap: &Tap,
+    own: Mac,
+    notices: &Notices,
+) -> Result<Acquired, LinkError> {
+    let tell = |event: &dhcp::Event| notices.0(&Notice::of(event));
+    let (device, seconds) = (tap.device.clone(), LEASE_WAIT.as_secs());
+    notices.0(&Notice::Asking { device: device.clone(), seconds });
+    let client = Client::new(own, secret()?, shard::time::now());
+    dhcp::acquire(ports, client, LEASE_WAIT, shard::time::now, tell)
+        .map_err(|why| LinkError::NoLease { device, why })
+}
+
+fn leased_route(route: dhcp::Route) -> Route {
+    let (prefix, gateway) = (route.prefix.into(), route.gateway.map(IpAddr::V4));
+    Route { prefix, length: route.length, gateway }
+}
+
+/// The queues of a device, one for each shard, that share the lease if there is one.
+fn queues(
+    ports: Vec<TapPort>,
+    acquired: Option<(Client, Lease)>,
+    notices: &Notices,
+) -> Result<Vec<Queue>, ReserveError> {
+    let alarms: Vec<Alarm> = ports.iter().map(TapPort::alarm).collect();
+    let ports = match acquired {
+        None => Leased::plain(ports),
+        Some(acquired) => {
+            let notices = notices.clone();
+            let listener = Box::new(move |event: &dhcp::Event| notices.0(&Notice::of(event)));
+            let queues = ports.into_iter().zip(alarms.iter().cloned()).collect();
+            Leased::share(queues, acquired, listener)?
+        }
+    };
+    let joined = Fanout::join(ports.into_iter().zip(alarms).collect())?;
+    Ok(joined.into_iter().map(|queue| Queue::Tap(Box::new(queue))).collect())
+}
+
+/// Eight random bytes.
+fn secret() -> Result<u64, LinkError> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(LinkError::System)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// What goes for every link: all but the addresses and what is listened on.
 fn plain() -> Result<Config, LinkError> {
-    let secret = || -> Result<u64, LinkError> {
-        let mut bytes = [0; 8];
-        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-            .map_err(LinkError::System)?;
-        Ok(u64::from_ne_bytes(bytes))
-    };
     // The same for all shards, so that each understands the others' cookies.
     let secrets = Secrets {
         flows: SipKey::new([secret()?, secret()?]),
@@ -272,10 +346,16 @@ fn plain() -> Result<Config, LinkError> {
 }
 
 /// The stack's own Ethernet address: locally administered, and the same each time, so that
-/// neighbours who remember it find a restarted server at once.
-fn mac(name: &str, addresses: &[Prefix]) -> Mac {
+/// neighbours who remember it find a restarted server at once, and a DHCP server its lease. An address
+/// that is leased makes no difference between two machines, so what does is looked at.
+fn mac(tap: &Tap) -> Mac {
     let mut hasher = DefaultHasher::new();
-    (name, addresses).hash(&mut hasher);
+    (&tap.device, &tap.addresses).hash(&mut hasher);
+    if tap.dhcp {
+        // Containers of one image may have the machine's number in common, but not their name.
+        fs::read("/etc/machine-id").unwrap_or_default().hash(&mut hasher);
+        rustix::system::uname().nodename().to_bytes().hash(&mut hasher);
+    }
     let [a, b, c, d, e, ..] = hasher.finish().to_be_bytes();
     Mac([0x02, a, b, c, d, e])
 }
@@ -364,6 +444,16 @@ impl fmt::Display for LinkError {
                 "{gateway} cannot be a gateway: it has to be in the network of one of the \
                  stack's addresses, and there is one for each family"
             ),
+            Self::LeasedGateway(gateway) => write!(
+                f,
+                "the gateway for IPv4 comes with the address that is leased; leave {gateway} out"
+            ),
+            Self::NoLease { device, why } => write!(
+                f,
+                "{why}, in {} s on {device}; join the device to a network with a DHCP server (ip link \
+                 set {device} master BRIDGE), or give it an address of its own, like 10.0.0.2/24",
+                LEASE_WAIT.as_secs()
+            ),
             Self::Listen(Address::Unix(path)) => write!(
                 f,
                 "unix:{} is a matter of the kernel's; crore's own stack listens on IP addresses",
@@ -410,7 +500,12 @@ impl std::error::Error for LinkError {}
 #[cfg(test)]
 mod tests {
     use super::{LinkError, config, listening};
-    use crate::{Address, Prefix};
+    use crate::{Address, Prefix, Tap};
+
+    fn tap(addresses: Vec<Prefix>) -> Tap {
+        let (gateways, sources) = (Vec::new(), Vec::new());
+        Tap { device: "tap0".into(), addresses, dhcp: false, gateways, sources }
+    }
 
     fn own() -> Vec<Prefix> {
         vec!["10.0.0.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()]
@@ -449,12 +544,20 @@ mod tests {
     fn gateways_are_neighbours_and_one_of_a_family() {
         let with = |gateways: &[&str]| {
             let gateways: Vec<_> = gateways.iter().map(|text| text.parse().unwrap()).collect();
-            config(&own(), &gateways, "tap0").map(|config| config.routes.len())
+            config(&Tap { gateways, ..tap(own()) }).map(|config| config.routes.len())
         };
         assert_eq!(with(&["10.0.0.1", "fd00::1"]), Ok(4));
         for gateways in [&["10.0.1.1"][..], &["10.0.0.1", "10.0.0.3"], &["fd01::1"]] {
             assert!(matches!(with(gateways), Err(LinkError::Gateway(_))), "{gateways:?}");
         }
-        assert!(matches!(config(&[], &[], "tap0"), Err(LinkError::NoAddress)));
+        assert!(matches!(config(&tap(Vec::new())), Err(LinkError::NoAddress)));
+        // A lease brings its own, of its family.
+        let leased = |gateway: &str| {
+            let gateways = vec![gateway.parse().unwrap()];
+            config(&Tap { dhcp: true, gateways, ..tap(own()) }).map(|config| config.routes.len())
+        };
+        assert!(matches!(leased("10.0.0.1"), Err(LinkError::LeasedGateway(_))));
+        assert_eq!(leased("fd00::1"), Ok(3));
+        assert!(config(&Tap { dhcp: true, ..tap(Vec::new()) }).unwrap().addresses.is_empty());
     }
 }

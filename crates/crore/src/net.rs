@@ -66,8 +66,11 @@ impl Xdp {
 pub struct Tap {
     /// The device's name. It is made if there is none, and goes with the server then.
     pub device: String,
-    /// The stack's own addresses, with the networks they are in. At least one.
+    /// The stack's own addresses, with the networks they are in. At least one, unless one is leased.
     pub addresses: Vec<Prefix>,
+    /// Whether an IPv4 address is leased from a DHCP server of the device's network, with its gateway.
+    /// A server waits for it for up to a minute when it is bound.
+    pub dhcp: bool,
     /// Routers to everywhere else: at most one for IPv4 and one for IPv6.
     pub gateways: Vec<IpAddr>,
     /// More addresses that connections are opened from: each is the stack's own as well.

@@ -12,7 +12,8 @@ use sock::{Alarm, Kind, ListenOptions, Listener, LocalAddress};
 use crate::native::{Link, Use};
 use crate::start::{self, Ways};
 use crate::{
-    Address, Capture, Error, LinkError, Net, Park, Running, ShardContext, capture, limits, signals,
+    Address, Capture, Error, LinkError, Net, Notice, Park, Running, ShardContext, capture, limits,
+    notice, signals,
 };
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
@@ -55,6 +56,7 @@ pub struct Server {
     /// Whether handlers open connections.
     opens: bool,
     park: Park,
+    listener: notice::Listener,
 }
 
 /// One thing to listen on.
@@ -184,6 +186,12 @@ impl Server {
         self
     }
 
+    /// Has what happens to the link of our own stack told to `hear`, from whichever thread notices.
+    pub fn notices(mut self, hear: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.listener = notice::Listener(Arc::new(hear));
+        self
+    }
+
     /// Takes the addresses, and does not accept anything yet. Between this and [`Bound::start`] a
     /// program can give up the privileges it needed for its ports; a change that applies to a
     /// thread and those it starts reaches all shards. See also [`Bound::decide`].
@@ -219,7 +227,7 @@ impl Server {
             Net::Tap(tap) => {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);
                 let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
-                on_link(Link::on_tap(tap, &addresses, shards)?)
+                on_link(Link::on_tap(tap, &addresses, shards, &self.listener)?)
             }
             Net::Xdp(xdp) => {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);

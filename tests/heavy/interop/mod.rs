@@ -95,6 +95,7 @@ impl Link {
         Ok(Net::Tap(Tap {
             device: TAP.into(),
             addresses,
+            dhcp: false,
             gateways: Vec::new(),
             sources: Vec::new(),
         }))

@@ -9,6 +9,7 @@ use super::report::Tally;
 const NEEDED: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("dnsmasq", "dnsmasq-base"),
     ("ethtool", "ethtool"),
     ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),

@@ -15,6 +15,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("netlink", &[]),
     ("port-tap", &["base", "mem", "netlink", "port", "wire"]),
     ("port-xdp", &["base", "mem", "netlink", "port"]),
+    // Beneath the stack: a port around a port, that tells stacks of their address.
+    ("dhcp", &["base", "mem", "port", "wire"]),
     ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
     ("sock", &["app", "base", "mem"]),
     ("shard", &["app", "base", "mem", "sock", "stack"]),
@@ -30,7 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("load", &["app", "base", "chart", "http"]),
     ("probe", &["app", "base", "chart", "crore", "http", "shard", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
-    ("crore", &["app", "base", "http", "port-tap", "port-xdp", "shard", "sock", "stack"]),
+    ("crore", &["app", "base", "dhcp", "http", "port-tap", "port-xdp", "shard", "sock", "stack"]),
     (
         "cli",
         &[

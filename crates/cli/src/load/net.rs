@@ -8,7 +8,7 @@ use crore::{Prefix, Tap, Xdp};
 use load::Sources;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{self, Problem};
+use crate::settings::{self, Own, Problem};
 
 /// What carries the connections.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl FromStr for Net {
 #[derive(Clone, Default, Debug)]
 pub struct Place {
     /// Its addresses.
-    pub addresses: Vec<Prefix>,
+    pub addresses: Vec<Own>,
     /// Its routers.
     pub gateways: Vec<IpAddr>,
 }
@@ -70,12 +70,11 @@ impl Net {
             Self::Kernel | Self::Mem => crore::Net::Kernel,
             Self::Epoll => crore::Net::Epoll,
             Self::Uring => crore::Net::Uring,
-            Self::Tap(device) => crore::Net::Tap(Tap {
-                device: device.clone(),
-                addresses: place.addresses.clone(),
-                gateways: place.gateways.clone(),
-                sources: networks(),
-            }),
+            Self::Tap(device) => {
+                let (addresses, dhcp) = Own::divide(&place.addresses);
+                let (device, gateways) = (device.clone(), place.gateways.clone());
+                crore::Net::Tap(Tap { device, addresses, dhcp, gateways, sources: networks() })
+            }
             Self::Xdp(interface, generic) => crore::Net::Xdp(Xdp {
                 interface: interface.clone(),
                 generic: *generic,

@@ -6,10 +6,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use crore::Prefix;
 use serde::Deserialize;
 
-use crate::settings::{Size, Span};
+use crate::settings::{Own, Size, Span};
 
 use super::fail_if::Condition;
 use super::net::Net;
@@ -48,9 +47,9 @@ pub struct Options {
     #[arg(long, value_name = "ENGINE", default_value = "kernel", help_heading = "Machine")]
     pub net: Net,
 
-    /// With tap:DEV: crore's own address there, with its network: 10.0.0.2/24
+    /// With tap:DEV: crore's own address there, with its network: 10.0.0.2/24; or dhcp
     #[arg(long, value_name = "ADDR/LEN", value_delimiter = ',', help_heading = "Machine")]
-    pub address: Vec<Prefix>,
+    pub address: Vec<Own>,
 
     /// With tap:DEV: the router to other networks
     #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Machine")]

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use crore::{Bound, Capture, Server, Tap, Xdp};
 use nix::sys::resource::{Resource, getrlimit};
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::settings::{Given, Net, Park, Place, Settings};
+use crate::settings::{Given, Net, Own, Park, Place, Settings};
 
 use super::Failure;
 use super::capacity::{self, Holder};
@@ -79,6 +79,10 @@ fn server(given: &Given<'_>, settings: &Settings) -> Result<Server, Failure> {
     }
     Ok(server
         .net(net(settings))
+        .notices(|notice| match notice.is_warning() {
+            true => warn!("{notice}"),
+            false => info!("{notice}"),
+        })
         .park(park(settings))
         .max_connections_per_client(settings.max_connections_per_client)
         .evict_idle(settings.evict_idle)
@@ -99,12 +103,11 @@ fn net(settings: &Settings) -> crore::Net {
         Net::Kernel => crore::Net::Kernel,
         Net::Epoll => crore::Net::Epoll,
         Net::Uring => crore::Net::Uring,
-        Net::Tap(device) => crore::Net::Tap(Tap {
-            device: device.clone(),
-            addresses: settings.addresses.clone(),
-            gateways: settings.gateways.clone(),
-            sources: Vec::new(),
-        }),
+        Net::Tap(device) => {
+            let (addresses, dhcp) = Own::divide(&settings.addresses);
+            let (device, gateways) = (device.clone(), settings.gateways.clone());
+            crore::Net::Tap(Tap { device, addresses, dhcp, gateways, sources: Vec::new() })
+        }
         Net::Xdp(interface, generic) => {
             let (interface, generic) = (interface.clone(), *generic);
             crore::Net::Xdp(Xdp { interface, generic, sources: Vec::new() })

@@ -40,9 +40,9 @@ pub fn serve(sources: &Sources) -> Result<(), Failure> {
     settings.check_link(&given)?;
     let diagnostics = Diagnostics::start(&settings.level);
     warn_of_misspelt_variables();
-    let signals = Signals::catch().map_err(|e| Failure::system("a descriptor for signals", &e))?;
-
+    // May wait for a lease, which a signal ends as it ends any process.
     let bound = listen::bind(&given, &settings)?;
+    let signals = Signals::catch().map_err(|e| Failure::system("a descriptor for signals", &e))?;
     // Opens what the kernel tells about the process, which a confined process could not.
     let board = Board::new();
     if let Some(file) = log_file(&settings) {

@@ -7,6 +7,7 @@
 mod file;
 mod layers;
 mod options;
+mod own;
 mod problem;
 mod suggest;
 mod values;
@@ -16,13 +17,14 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crore::{Address, Prefix, http};
+use crore::{Address, http};
 
 pub use file::Document;
 pub use layers::{
     Flags, Given, Sources, file_keys, has_variable, misspelt_variables, take_defaults_out, variable,
 };
 pub use options::{LogFormat, Options, Park, Sandbox};
+pub use own::Own;
 pub use problem::{Place, Problem};
 pub use site::config::Size;
 pub use values::{Levels, Net, Span};
@@ -51,7 +53,7 @@ pub struct Settings {
     /// What drives the connections.
     pub net: Net,
     /// Addresses of crore's own stack.
-    pub addresses: Vec<Prefix>,
+    pub addresses: Vec<Own>,
     /// Its routers to everywhere else.
     pub gateways: Vec<IpAddr>,
     /// What a shard of our own stack does when it has nothing to do.
@@ -98,7 +100,9 @@ impl Settings {
         let net = known(options.net);
         let addresses = options.address.unwrap_or_default();
         let listen = match &net {
-            Net::Tap(_) if is_default(given) => on_all(addresses.iter().map(|own| own.address)),
+            Net::Tap(_) if is_default(given) => {
+                on_all(addresses.iter().map(|own| own.listens_on()))
+            }
             Net::Xdp(..) if is_default(given) => on_all(EVERYWHERE),
             _ => known(options.listen),
         };
@@ -137,7 +141,10 @@ impl Settings {
         let is_tap = matches!(self.net, Net::Tap(_));
         if is_tap && self.addresses.is_empty() {
             return Err(wrong("net", "crore's own stack needs an address on the link")
-                .advise("--address 10.0.0.2/24 gives it one; the kernel's end needs another one"));
+                .advise(
+                    "--address 10.0.0.2/24 gives it one, and --address dhcp has one leased; the kernel's \
+                     end needs another one",
+                ));
         }
         let of_a_link = [("address", self.addresses.len()), ("gateway", self.gateways.len())];
         let given_anyway = of_a_link.iter().find(|(_, count)| *count > 0);

@@ -10,10 +10,11 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
-use crore::{Address, Prefix};
+use crore::Address;
 use serde::Deserialize;
 use site::config::Size;
 
+use super::own::Own;
 use super::values::{self, LeastPace, Levels, Net, Span};
 
 /// Gives a struct of optional settings the means to be laid over another one of its kind.
@@ -77,12 +78,13 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "HOW", default_value = "adapt", help_heading = "Network")]
     pub park: Option<Park>,
 
-    /// An address of crore's own stack and its network's length, like 10.0.0.2/24
+    /// An address of crore's own stack and its network's length, like 10.0.0.2/24, or dhcp
     ///
     /// May be given more than once. Where nothing is said about --listen, it listens on all of them.
+    /// `dhcp` leases one, with its gateway, from a DHCP server of the network that the device is in.
     #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "Network")]
     #[serde(deserialize_with = "values::list")]
-    pub address: Option<Vec<Prefix>>,
+    pub address: Option<Vec<Own>>,
 
     /// The router that crore's own stack sends to what is in none of its networks
     #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = "Network")]

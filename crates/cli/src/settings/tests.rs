@@ -333,3 +333,13 @@ fn our_own_stack_listens_on_its_own_addresses_unless_told_otherwise() {
         assert_eq!(found, expected);
     }
 }
+
+/// What address will be leased nobody knows yet.
+#[test]
+fn a_leased_address_is_listened_on_as_one_of_its_family() {
+    let file = Toml::new("net = 'tap:t0'\naddress = ['dhcp', 'fd00::2/64']\n");
+    let sources = file.sources();
+    let settings = Settings::new(&sources.read().unwrap()).unwrap();
+    let found: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["0.0.0.0:8080", "[fd00::2]:8080"]);
+}

@@ -118,7 +118,8 @@ impl Addresses {
 
     /// An address to ask from who has `target`: one of the same family.
     pub(crate) fn of_family(&self, target: IpAddr) -> Option<IpAddr> {
-        self.by_index.iter().copied().find(|address| address.is_ipv4() == target.is_ipv4())
+        let of_family = |address: &IpAddr| address.is_ipv4() == target.is_ipv4();
+        self.by_index.iter().copied().find(|held| of_family(held) && self.contains(*held))
     }
 
     /// Whether a neighbour solicitation for one of the addresses goes to this multicast address:
@@ -128,9 +129,9 @@ impl Addresses {
         if group == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1) {
             return true;
         }
-        self.by_index
+        self.by_address
             .iter()
-            .any(|address| matches!(address, IpAddr::V6(own) if solicited_node(*own) == group))
+            .any(|(address, _)| matches!(address, IpAddr::V6(own) if solicited_node(*own) == group))
     }
 }
 
@@ -193,6 +194,8 @@ mod tests {
         addresses.add(other);
         addresses.remove(one);
         assert_eq!((addresses.index(one), addresses.index(other)), (None, Some(1)));
+        // Nor does anybody hear that it is still in use.
+        assert_eq!(addresses.of_family(one), Some(other));
         addresses.add(one);
         assert_eq!((addresses.index(one), addresses.get(0)), (Some(0), one));
     }

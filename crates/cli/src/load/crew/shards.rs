@@ -10,7 +10,7 @@ use tls::{Reasons, Secure};
 use crate::serve::Failure;
 use crate::settings::Problem;
 
-use super::super::net;
+use super::super::{net, progress};
 use super::{Crew, Job, Look};
 
 /// Connections of a shard's own stack beside those that are open: such as have been closed, and wait
@@ -36,6 +36,7 @@ impl Shards {
         let net = net.engine(place, &plan.sources);
         let (plan, told, telling) = (Arc::new(plan), Arc::clone(&orders), boards.clone());
         let mut client = Client::new().name("load").net(net).shards(shards);
+        client = client.notices(|notice| progress::tell(&notice.to_string()));
         if own_stack {
             // Not bounded by descriptors, but by memory, which is reserved for as many as this.
             let most = most.saturating_add(BESIDES * u64::from(shards));
