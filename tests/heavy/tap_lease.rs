@@ -71,7 +71,7 @@ fn a_server_gets_its_address_serves_there_and_gives_it_back() -> Outcome {
     const ADMIN: &str = "127.0.0.1:9";
     let tree = Tree::new()?;
     tree.file("large", pattern(4 << 20))?;
-    let mut network = Network::new()?;
+    let network = Network::new()?;
     let mut command = network.host.command(program()?);
     command.arg("serve").arg(tree.root()).args(["--net", &format!("tap:{DEVICE}")]);
     command.args(["--address", "dhcp,fd78::2/64", "--shards", "2", "--admin", ADMIN]);

@@ -64,7 +64,7 @@ impl Host {
     /// # Errors
     /// When it does not; the message has what it printed.
     pub fn serve(&self, root: &Path, flags: &[&str]) -> Outcome<Process> {
-        self.serve_by(self.command(&program()?.to_string_lossy()), root, flags)
+        self.serve_by(self.command(program()?), root, flags)
     }
 
     /// The same by a command on this host that ends with the program's name.
@@ -108,7 +108,7 @@ impl Host {
 
     /// A command on this host.
     #[must_use]
-    pub fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
         self.namespace.command(program)
     }
 
