@@ -86,7 +86,7 @@ fn a_device_that_becomes_narrower_during_an_answer_is_followed() -> Outcome {
     const ADMIN: &str = "127.0.0.1:9";
     let tree = Tree::new()?;
     tree.file("index.html", "hello\n")?;
-    tree.file("large", pattern(16 << 20))?;
+    tree.file("large", pattern(8 << 20))?;
     for made in [Made::ByCrore, Made::Before { mtu: 9000, several_queues: true }] {
         let host = Host::new(made)?;
         let _crore = host.serve(tree.root(), &["--shards", "2", "--admin", ADMIN])?;
@@ -119,7 +119,7 @@ fn a_device_that_becomes_narrower_during_an_answer_is_followed() -> Outcome {
             // Twelve bytes of each segment are a timestamp.
             wait_for(&|size| size == 1_280 - headers - 12)?;
             assert!(curl.wait(PATIENCE)?.success(), "{ip}: {}", curl.printed()?);
-            assert!(fs::read(&got)? == pattern(16 << 20), "{ip}: the file differs");
+            assert!(fs::read(&got)? == pattern(8 << 20), "{ip}: the file differs");
             // Wide again: new connections are.
             let wide = if made == Made::ByCrore { 1500 } else { 9000 };
             host.run(&format!("ip link set {DEVICE} mtu {wide}"))?;
