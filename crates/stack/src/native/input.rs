@@ -1,6 +1,5 @@
-//! Packets that arrived, in three passes over a batch: parse and hash all; look up and prefetch each;
-//! process each. The second runs a few packets ahead of the third, so the cache misses of a batch overlap
-//! with each other and with work. Invariant: packets are processed in the
+//! Packets that arrived, in three passes over a batch: parse and hash all; look up and prefetch all;
+//! process each. So the cache misses of a batch overlap. Invariant: packets are processed in the
 //! order they arrived.
 
 use app::{DialError, End, Handler};
@@ -14,9 +13,6 @@ use super::{Core, Stray, tcp_turn};
 use crate::Reason;
 use crate::link::{Complaint, Control, Found, Packet, Segment, Trouble};
 
-/// Packets between looking a record up and using it, and before that between the two steps of looking it
-/// up: what has to come from memory comes while others are processed.
-const LEAD: usize = 8;
 /// Blocks looked at in one go for bytes ahead of their turn, when buffers have run out.
 const BLOCKS_A_LOOK: u32 = 16;
 
@@ -43,18 +39,10 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         for (parsed, frame) in parsed.iter_mut().zip(batch.iter()) {
             *parsed = self.parse(arrivals, frame);
         }
-        let parsed = &mut parsed[..count];
-        for index in 0..2 * LEAD {
-            self.look_up(parsed.get_mut(index));
-        }
-        for index in 0..LEAD {
-            self.look_further(parsed.get_mut(index));
-        }
-        for (index, frame) in batch.iter().enumerate() {
-            self.look_up(parsed.get_mut(index + 2 * LEAD));
-            self.look_further(parsed.get_mut(index + LEAD));
+        self.look_up(&mut parsed[..count]);
+        for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
             let data = arrivals.data(frame);
-            match &parsed[index] {
+            match parsed {
                 Parsed::Segment { found, hash, likely } => {
                     self.link.begin_answer(&found.flow, data);
                     let slot = self.flows.find_likely(*likely, *hash, &found.flow);
@@ -77,19 +65,23 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.link.end_answer();
     }
 
-    /// Starts loading the record of a packet whose bucket has been asked for.
+    /// Starts loading the records of packets whose buckets have been asked for: of those first that are
+    /// in the bucket, and then of those that are behind it.
     #[inline]
-    fn look_up(&self, parsed: Option<&mut Parsed>) {
-        if let Some(Parsed::Segment { hash, likely, .. }) = parsed {
-            *likely = self.flows.prefetch_record(*hash);
+    fn look_up(&self, parsed: &mut [Parsed]) {
+        let mut missing = false;
+        for parsed in &mut *parsed {
+            if let Parsed::Segment { hash, likely, .. } = parsed {
+                *likely = self.flows.prefetch_record(*hash);
+                missing |= likely.is_none();
+            }
         }
-    }
-
-    /// The same where it is not in the bucket.
-    #[inline]
-    fn look_further(&self, parsed: Option<&mut Parsed>) {
-        if let Some(Parsed::Segment { hash, likely: likely @ None, .. }) = parsed {
-            *likely = self.flows.prefetch_record_in_chain(*hash);
+        if missing {
+            for parsed in parsed {
+                if let Parsed::Segment { hash, likely: likely @ None, .. } = parsed {
+                    *likely = self.flows.prefetch_record_in_chain(*hash);
+                }
+            }
         }
     }
 
