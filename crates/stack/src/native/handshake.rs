@@ -121,7 +121,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.link.keep_way_back();
         self.counters.opened.add(1);
         self.replies.take(index);
-        self.perform((slot, &ends), sleeping, deed, called);
+        self.perform((slot, &ends), sleeping, deed, (called.step, called.frame));
         true
     }
 }

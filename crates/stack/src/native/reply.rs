@@ -194,7 +194,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let Some(called) = self.call_asleep(app, (slot, &ends), sleeping, event) else { return };
         let taken = sleeping.take_in(&segment.arrival, self.now);
         match called.deed(heard, taken.text_most(self.link.mss(ends.remote))) {
-            Some(deed) => self.perform((slot, &ends), taken, deed, called),
+            Some(deed) => self.perform((slot, &ends), taken, deed, (called.step, called.frame)),
             None => self.go_on_with_text(app, (slot, sleeping), segment, called),
         }
     }
@@ -215,7 +215,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return false;
         };
         match called.deed(Heard::Nothing, sleeping.text_most(self.link.mss(ends.remote))) {
-            Some(deed) => self.perform((slot, &ends), *sleeping, deed, called),
+            Some(deed) => {
+                self.perform((slot, &ends), *sleeping, deed, (called.step, called.frame));
+            }
             None => self.go_on_woken(app, slot, Before::Asleep(sleeping), called),
         }
         true
@@ -250,25 +252,26 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         true
     }
 
-    /// Does what a step leads to, on a connection that will be `asleep` but for that.
+    /// Does what a step leads to, on a connection that will be `asleep` but for that; the frame has the
+    /// bytes put out.
     #[inline]
     pub(super) fn perform(
         &mut self,
         (slot, ends): (u32, &Tuple),
         mut asleep: Sleeping,
         deed: Deed,
-        called: Called,
+        (step, frame): (Step, Frame),
     ) {
         let mss = self.link.mss(ends.remote);
-        note_step(&mut asleep, called.step, self.now);
+        note_step(&mut asleep, step, self.now);
         let mut kept = None;
         let flight = match deed {
             Deed::Speak(length) => {
                 let (reply, sent) = asleep.speak(&tcp_turn!(self), length, mss);
                 self.counters.bytes_out.add(u64::from(length));
-                let bytes = self.buffers.data(&called.frame);
+                let bytes = self.buffers.data(&frame);
                 self.link.send_plain(ends, (&sent.header, true, sent.ecn), bytes);
-                kept = Some(called.frame);
+                kept = Some(frame);
                 Some(InFlight::Answer(reply))
             }
             Deed::Leave { first } => {
@@ -276,7 +279,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 let (farewell, fin) =
                     if first { asleep.close(turn, mss) } else { asleep.take_leave(turn, mss) };
                 self.send_bare(ends, &fin);
-                self.buffers.give(called.frame);
+                self.buffers.give(frame);
                 Some(InFlight::Farewell(farewell))
             }
             Deed::Acknowledge | Deed::Rest => {
@@ -284,7 +287,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                     let acknowledgment = asleep.acknowledgment(&tcp_turn!(self), mss);
                     self.send_bare(ends, &acknowledgment);
                 }
-                self.buffers.give(called.frame);
+                self.buffers.give(frame);
                 None
             }
         };
