@@ -190,6 +190,33 @@ fn a_reply_is_what_the_working_block_would_have_done() {
     assert!(trial.taken > 1_000 && trial.acknowledged > 300, "the comparison compares little");
 }
 
+const USUAL: Settled = Settled {
+    send_shift: None,
+    timestamps: false,
+    sack: true,
+    ecn: true,
+    opened: false,
+    wide: false,
+    cautious: false,
+    mss: MSS,
+    srtt: 0,
+};
+
+#[test]
+fn nothing_is_said_without_a_block_into_a_closed_window_or_where_not_all_is_as_usual() {
+    let cases = [
+        (9_000, USUAL, true),
+        (0, USUAL, false),
+        (9_000, Settled { cautious: true, ..USUAL }, false),
+        (9_000, Settled { wide: true, ..USUAL }, false),
+    ];
+    for (window, settled, may_speak) in cases {
+        let now = Instant::from_millis(1_000);
+        let sleeping = Sleeping::new(settled, [Seq(1), Seq(2)], window, 0, now);
+        assert_eq!(sleeping.may_speak(), may_speak, "{window}, {settled:?}");
+    }
+}
+
 #[test]
 fn a_question_is_at_most_half_of_a_window_that_the_peer_can_be_told() {
     for (window, scaled, most) in [
@@ -202,17 +229,7 @@ fn a_question_is_at_most_half_of_a_window_that_the_peer_can_be_told() {
     ] {
         let mut config = Config::default();
         config.receiving.window = window;
-        let settled = Settled {
-            send_shift: scaled.then_some(7),
-            timestamps: false,
-            sack: true,
-            ecn: true,
-            opened: false,
-            wide: false,
-            cautious: false,
-            mss: MSS,
-            srtt: 0,
-        };
+        let settled = Settled { send_shift: scaled.then_some(7), ..USUAL };
         let numbers = [Seq(1), Seq(2)];
         let sleeping = Sleeping::new(settled, numbers, 9_000, 0, Instant::from_millis(1_000));
         let header = Repr {

@@ -121,7 +121,7 @@ fn a_timeout_in_the_middle_of_a_recovery_is_believed() {
     script.take_all();
     script.wait(ms(10));
     script.inject(ack(1, 1).win(60_000).sack(&[(5_001, 10_001)]));
-    script.wait(ms(1_000));
+    script.wait(ms(250));
     script.take_all();
     script.inject(ack(1, 1_001).win(60_000));
     assert_eq!(script.take_one().span().0, 1_001);

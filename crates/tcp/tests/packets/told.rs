@@ -26,7 +26,7 @@ fn a_connection_that_sleeps() {
     {
         let sleeping = script.working.sleep(&script.config, script.now, Waiting::Input);
         assert_eq!((sleeping.mss(), sleeping.smoothed_rtt_us()), (mss, Some(16_384)));
-        assert!(!sleeping.waiting.was_asked());
+        assert!(!sleeping.waiting.was_asked() && Waiting::InputAsked.was_asked());
     }
 }
 
