@@ -30,6 +30,8 @@ const ROUTER_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// Ports used of each client address, and the first of them.
 const PORTS: u32 = 50_000;
 const FIRST_PORT: u32 = 10_000;
+/// Clients that send a SYN and nothing more.
+const FLOOD: u32 = 64 << 10;
 /// Requests in a round.
 const ROUND: usize = Batch::CAPACITY;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
@@ -87,7 +89,7 @@ impl<S: Service> Bench<Http<S>> {
         let (near, far) = MemPort::pair(256 << 10, caps).expect("a small wire");
         let counters = Arc::new(Counters::default());
         let engine =
-            Native::new(near, &config(connections + ROUND as u32), counters, Instant::ZERO)
+            Native::new(near, &config(connections + 2_048), counters, Instant::ZERO)
                 .expect("address space for the tables");
         let (reserved, pages) = engine.reserved();
         println!("{} MiB reserved on {pages}", reserved >> 20);
@@ -101,7 +103,7 @@ impl<S: Service> Bench<Http<S>> {
             far,
             pool: Pool::new(2 * ROUND as u32, 1664).expect("a small pool"),
             batch: Batch::new(),
-            clients: vec![Client::default(); connections as usize + ROUND],
+            clients: vec![Client::default(); connections as usize + ROUND + FLOOD as usize],
             answered: Vec::with_capacity(4 * ROUND),
             start: Clock::now(),
             busy: Duration::ZERO,
@@ -281,6 +283,20 @@ impl<S: Service> Bench<Http<S>> {
         }
     }
 
+    /// Sends the SYNs of clients that do not go on; all but the first thousand are answered with cookies.
+    #[inline(never)]
+    fn flood(&mut self, numbers: std::ops::Range<u32>) {
+        for first in numbers.step_by(ROUND) {
+            for number in first..first + ROUND as u32 {
+                self.clients[number as usize] = Client { next: Seq(number), ..Client::default() };
+                self.send(number, Flags::SYN, &[]);
+            }
+            self.turn();
+            self.receive();
+            assert_eq!(self.answered.len(), ROUND, "every SYN is answered");
+        }
+    }
+
     /// Says what the server took since this was last called.
     fn tell(&mut self, what: &str, count: u64) {
         let nanos = std::mem::take(&mut self.busy).as_nanos() as f64;
@@ -349,4 +365,10 @@ fn main() {
     bench.turn();
     bench.churn(connections, rounds / 4);
     bench.tell("churn", u64::from(rounds / 4) * ROUND as u64);
+    // The first are kept for a while.
+    let first = connections + ROUND as u32;
+    bench.flood(first..first + FLOOD / 8);
+    (bench.busy, bench.packets) = (Duration::ZERO, 0);
+    bench.flood(first + FLOOD / 8..first + FLOOD);
+    bench.tell("SYN, cookie", u64::from(FLOOD - FLOOD / 8));
 }

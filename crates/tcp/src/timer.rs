@@ -254,6 +254,13 @@ impl Working {
         Events::default()
     }
 
+    /// Since when the peer owes an acknowledgment, if it owes one: of a half-open connection, since its
+    /// SYN came.
+    #[must_use]
+    pub const fn waiting_since(&self) -> Instant {
+        self.send.progress
+    }
+
     /// Whether the peer has owed an acknowledgment for `limit`.
     fn is_given_up(&self, turn: &Turn<'_>, limit: Duration) -> bool {
         turn.now - self.send.progress >= limit

@@ -17,17 +17,17 @@ const ADMIN: &str = "127.0.0.1:9";
 const MALFORMED: &str = include_str!("malformed.py");
 
 /// What the server says of itself, all shards together.
-fn status(network: &Network) -> Outcome<Value> {
+pub(super) fn status(network: &Network) -> Outcome<Value> {
     let text = network.server(&format!("curl -sS --max-time 30 http://{ADMIN}/status.json"))?;
     let status: Value = serde_json::from_str(&text)?;
     Ok(status["total"].clone())
 }
 
 /// A server, a client that is connected to it the whole time, and how full its pools are.
-struct Besieged {
-    network: Network,
+pub(super) struct Besieged {
+    pub(super) network: Network,
     link: Link,
-    crore: Process,
+    pub(super) crore: Process,
     friends: Vec<Client>,
     before: Value,
     // Served, so it stays until the end.
@@ -35,7 +35,7 @@ struct Besieged {
 }
 
 impl Besieged {
-    fn new(link: Link) -> Outcome<Self> {
+    pub(super) fn new(link: Link) -> Outcome<Self> {
         let tree = Tree::new()?;
         tree.file("file", "here")?;
         let network = Network::new(1, 1500)?;
@@ -53,13 +53,18 @@ impl Besieged {
     }
 
     /// Whoever was connected still is, new ones are welcome, and nothing is held that was not before.
-    fn holds_nothing_more(mut self) -> Outcome {
+    pub(super) fn holds_nothing_more(mut self) -> Outcome {
         for (friend, host) in self.friends.iter_mut().zip(self.link.addresses()) {
             assert_eq!(friend.get("/file")?.body, b"here", "{host}");
             let mut new = Client::over(self.network.connect(host, 80)?)?;
             assert_eq!(new.get("/file")?.body, b"here", "{host}");
         }
         assert!(self.crore.ended()?.is_none(), "{}", self.crore.printed()?);
+        self.comes_to_rest()
+    }
+
+    /// Waits until nothing is held that was not before.
+    pub(super) fn comes_to_rest(&self) -> Outcome {
         let levels = ["connections", "stack_working", "stack_buffers", "stack_frames"];
         let start = std::time::Instant::now();
         loop {

@@ -5,6 +5,7 @@
 
 mod bad_links;
 mod bulk;
+mod flood;
 mod hostile;
 mod options;
 mod programs;

@@ -22,6 +22,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("sysctl", "procps"),
     ("taskset", "util-linux"),
+    ("trafgen", "netsniff-ng"),
+    ("unshare", "util-linux"),
     ("wrk", "wrk"),
 ];
 

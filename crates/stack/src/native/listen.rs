@@ -2,6 +2,7 @@
 //! working block for it, so that it can be served.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use app::{Handler, Role};
 use base::Seq;
@@ -17,6 +18,12 @@ use crate::link::Segment;
 /// more are answered with cookies, which cost nothing (RFC 4987 section 3.6). Enough for 10,000 new
 /// connections a second over round trips of a tenth of one; cookies keep the options of the others.
 const HALF_OPEN_MOST: u32 = 1_024;
+/// While there are too many, one that has not shown itself for so long is given up when its SYN-ACK
+/// would be sent for the fourth time, and not after minutes: what comes next needs its place more.
+const HALF_OPEN_FOR: Duration = Duration::from_secs(5);
+/// How long there are too many after there was no room for one: until those that are there now have been
+/// given up.
+const FLOODED_FOR: Duration = Duration::from_secs(10);
 
 impl<P: Port, C: Copy + Default> Core<P, C> {
     /// A segment that belongs to no connection.
@@ -68,6 +75,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         // Each greeting may want a block.
         let greetings = self.replies.greetings();
         let flooded = self.half_open + greetings >= HALF_OPEN_MOST;
+        if flooded {
+            self.flooded_until = self.now + FLOODED_FOR;
+        }
         if flooded || self.blocks.are_scarce_beside(greetings) {
             let config = &self.settings.tcp;
             let cookie = self.cookies.answer(config, self.now, &ends, &arrived, mss);
@@ -87,6 +97,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         working.sent_to = working.tcp.end();
         self.set_half_open(block, true);
         self.run(app, block, &[]);
+    }
+
+    /// Whether a connection is half open, and has been for so long that another needs its place more.
+    pub(super) fn is_in_the_way(&self, block: u32) -> bool {
+        let working = &self.blocks[block];
+        working.facts.half_open
+            && self.now < self.flooded_until
+            && self.now - working.tcp.waiting_since() >= HALF_OPEN_FOR
     }
 
     /// Takes down whether a block is one in SYN-RECEIVED.

@@ -83,6 +83,8 @@ struct Core<P: Port, C> {
     wheel: TimerWheel,
     /// Blocks in SYN-RECEIVED.
     half_open: u32,
+    /// Until then half-open connections are given up early: there were too many lately.
+    flooded_until: Instant,
     /// Connections in TIME-WAIT, the one that ends first in front.
     time_waits: VecDeque<u32>,
     /// Records in TIME-WAIT. `time_waits` may hold some slots that are no more.
@@ -202,6 +204,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             ahead: ReadAhead::new(),
             wheel: TimerWheel::new_in(&mut arena, config.working, now)?,
             half_open: 0,
+            flooded_until: now,
             time_waits: VecDeque::with_capacity(limits.connections as usize),
             in_time_wait: 0,
             lists: Lists::new(config.working),

@@ -4,6 +4,7 @@
 mod asking;
 mod dial;
 mod draining;
+mod flood;
 mod http;
 mod news;
 mod pair;

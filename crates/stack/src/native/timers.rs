@@ -1,6 +1,6 @@
 //! Timers that have run out.
 
-use app::{DialError, Handler};
+use app::{DialError, End, Handler};
 use port::Port;
 use tcp::Events;
 
@@ -25,6 +25,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Acts on what has run out for one block.
     pub(super) fn run_timer<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
+        if self.is_in_the_way(block) {
+            return self.ended(app, block, End::Reset);
+        }
         let working = &mut self.blocks[block];
         if working.tcp.deadline().is_some_and(|deadline| deadline <= self.now) {
             let events = working.tcp.on_timer(&tcp_turn!(self));

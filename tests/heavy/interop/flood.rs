@@ -1,0 +1,131 @@
+//! A flood of SYNs from addresses that nobody has, 300,000 a second as far as the machine can send so
+//! many, beside a client that means it. What the client gets is printed, as a part of what it gets without
+//! the flood; what is asserted is that its answers are right, and that nothing is left of the flood.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rig::Outcome;
+use rig::netns::{CLIENT, INTERFACE, Network, SERVER};
+use rig::process::Process;
+use rig::tree::Tree;
+use serde_json::Value;
+
+use super::hostile::{Besieged, status};
+use super::{Link, PATIENCE};
+
+/// SYNs a second.
+const RATE: u64 = 300_000;
+/// How long the client is served for, without the flood and in it, in seconds.
+const CALM: u64 = 5;
+const FLOODED: u64 = 8;
+/// Requests over connections that stay, and connections for a request each, that the client asks for
+/// a second: a load that it can carry on a part of a processor, the flood having the rest.
+const REQUESTS: u64 = 10_000;
+const CONNECTIONS: u64 = 2_000;
+/// Bytes of memory that may be taken in the flood, beyond what one second of it took before, and for each
+/// connection that the client had meanwhile, which waits out its TIME-WAIT.
+const GROWTH_MAX: u64 = 1 << 20;
+const GROWTH_EACH: u64 = 128;
+
+/// trafgen, which sends from a process of its own that does not end with it: they are in a namespace
+/// that does.
+struct Flood(Process);
+
+impl Flood {
+    /// Sends as many SYNs as come in this time.
+    fn start(network: &Network, folder: &Tree, seconds: u64) -> Outcome<Self> {
+        let address = format!("cat /sys/class/net/{INTERFACE}/address");
+        let (to, from) = (network.server(&address)?, network.client(&address)?);
+        // Numbers drawn anew for each packet; checksums are filled in.
+        let syn = format!(
+            "{{ eth(da={}, sa={}, type=0x0800), \
+             ipv4(id=drnd(), ttl=64, df, saddr=drnd(), daddr={SERVER}), \
+             tcp(sport=drnd(), dport=80, seq=drnd(), syn, win=64240) }}",
+            to.trim(),
+            from.trim()
+        );
+        let syn = folder.file("syn.cfg", syn)?;
+        let mut command = network.on_client("unshare");
+        command.args(["--pid", "--fork", "--kill-child", "trafgen", "--no-cpu-stats", "--cpus", "1"]);
+        command.args(["--rate", &format!("{RATE}pps"), "--num", &(seconds * RATE).to_string()]);
+        command.args(["--dev", INTERFACE, "--conf"]).arg(syn);
+        Ok(Self(Process::start(command)?))
+    }
+
+    fn ends(mut self) -> Outcome {
+        let status = self.0.wait(PATIENCE)?;
+        if status.success() { Ok(()) } else { Err(self.0.printed()?.into()) }
+    }
+}
+
+/// What the client got: answers over connections that stay, and over one each.
+fn serve_client(network: &Network, folder: &Tree, seconds: u64) -> Outcome<[u64; 2]> {
+    let ask = |name: &str, rate: u64, flags: &[&str]| -> Outcome<_> {
+        let report = folder.root().join(name);
+        let mut load = network.on_client(rig::crore::program()?);
+        load.args(["load", &format!("http://{SERVER}/file"), "--expect-length", "4"]);
+        load.args(["--shards", "1", "--rate", &rate.to_string(), "-d", &format!("{seconds}s")]);
+        load.arg(format!("--json={}", report.display())).args(flags);
+        Ok((report, Process::start(load)?))
+    };
+    let stay = ask("stay", REQUESTS, &["-c", "64"])?;
+    let each = ask("each", CONNECTIONS, &["-c", "500", "--connection-per-request"])?;
+    let answers = |(report, mut process): (std::path::PathBuf, Process)| -> Outcome<u64> {
+        process.wait(PATIENCE)?;
+        let said = process.printed()?;
+        let text = fs::read_to_string(report).map_err(|error| format!("{error}: {said}"))?;
+        let report: Value = serde_json::from_str(&text)?;
+        // Late on a busy machine is late; anything else than the answer is wrong.
+        let late = ["timeout", "connect_timeout"];
+        let errors = report["errors"].as_object().ok_or("a report without errors")?;
+        assert!(errors.keys().all(|kind| late.contains(&kind.as_str())), "{report}");
+        let status = report["status"].as_object().ok_or("a report without status")?;
+        assert!(status.keys().eq(["200"]), "{report}");
+        report["requests"].as_u64().ok_or_else(|| "a report without requests".into())
+    };
+    Ok([answers(stay)?, answers(each)?])
+}
+
+#[test]
+#[ignore = "needs root, trafgen: cargo xtask heavy"]
+fn a_flood_of_syns_leaves_nothing_behind_and_clients_are_served_in_it() -> Outcome {
+    let folder = Tree::new()?;
+    let mut besieged = Besieged::new(Link::Xdp)?;
+    let network = &besieged.network;
+    // What answers the flood goes to a host that drops it.
+    network.server(&format!("ip route add default via {CLIENT}"))?;
+    let calm = serve_client(network, &folder, CALM)?;
+    // Once, so that all is touched that a flood makes use of.
+    Flood::start(network, &folder, 1)?.ends()?;
+    besieged.comes_to_rest()?;
+    let memory = besieged.crore.own_memory()?;
+
+    let (before, start) = (status(network)?, Instant::now());
+    let flood = Flood::start(network, &folder, FLOODED + 2)?;
+    thread::sleep(Duration::from_secs(1));
+    let flooded = serve_client(network, &folder, FLOODED)?;
+    flood.ends()?;
+    let (after, took) = (status(network)?, start.elapsed());
+    let grown = |name: &str| after[name].as_u64().zip(before[name].as_u64()).map(|(a, b)| a - b);
+    let (packets, lost) = (grown("stack_packets_in"), grown("stack_dropped_port"));
+    let (packets, lost) = packets.zip(lost).ok_or("a status without packets")?;
+    let ratio = |at: usize| flooded[at] as f64 * CALM as f64 / (calm[at] as f64 * FLOODED as f64);
+    println!(
+        "{:.0} packets a second came and {:.0} found no room; goodput ÷ that without a flood: {:.3} over \
+         connections that stay, {:.3} over new ones",
+        packets as f64 / took.as_secs_f64(),
+        lost as f64 / took.as_secs_f64(),
+        ratio(0),
+        ratio(1)
+    );
+    assert!(packets + lost >= RATE, "hardly a flood: {after}");
+    assert!(flooded.iter().all(|&answers| answers > 0), "{flooded:?}");
+    assert!(besieged.crore.ended()?.is_none(), "{}", besieged.crore.printed()?);
+
+    besieged.comes_to_rest()?;
+    let now = besieged.crore.own_memory()?;
+    assert!(now <= memory + GROWTH_MAX + GROWTH_EACH * flooded[1], "{memory} bytes of memory before, {now} after");
+    besieged.holds_nothing_more()
+}
