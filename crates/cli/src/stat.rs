@@ -13,6 +13,7 @@ use clap::Args;
 use crore::Address;
 use serde_json::{Map, Value};
 
+use crate::output;
 use crate::serve::Failure;
 use crate::settings::Problem;
 
@@ -90,7 +91,15 @@ pub fn connections(options: &Connections) -> Result<(), Failure> {
     let list =
         ask(&options.admin, &path).map_err(|error| unreachable_at(&options.admin, &error))?;
     print("State        Not-read   Unsent Local Remote\n")?;
-    print(&list)
+    print(&list)?;
+    if list.lines().count() >= options.limit as usize {
+        let limit = options.limit;
+        output::tell(&format!(
+            "crore: {limit} are listed, as many as were asked for; there may be more: --limit, or choose by \
+             --state, --host, --port"
+        ));
+    }
+    Ok(())
 }
 
 /// The arguments of `crore stat`.

@@ -26,8 +26,8 @@ use crate::{Address, Notice, Prefix, Tap, Xdp};
 /// buffer of 4 KiB, once that many have been at work.
 const WORKING: u32 = 32_768;
 /// Packets of one shard that are on their way out: several batches, and those that wait for a
-/// neighbour's address.
-const FRAMES: u32 = 512;
+/// neighbour's address, a quarter at most. Those that were never needed take no memory.
+const FRAMES: u32 = 4096;
 /// Addresses that a stack has at most.
 const ADDRESSES: usize = 65_536;
 /// Ports that connections are opened from at addresses that nobody else has; those below want

@@ -88,9 +88,8 @@ impl<S: Service> Bench<Http<S>> {
     fn new(connections: u32, caps: Caps, service: S) -> Self {
         let (near, far) = MemPort::pair(256 << 10, caps).expect("a small wire");
         let counters = Arc::new(Counters::default());
-        let engine =
-            Native::new(near, &config(connections + 2_048), counters, Instant::ZERO)
-                .expect("address space for the tables");
+        let engine = Native::new(near, &config(connections + 2_048), counters, Instant::ZERO)
+            .expect("address space for the tables");
         let (reserved, pages) = engine.reserved();
         println!("{} MiB reserved on {pages}", reserved >> 20);
         let idle_time = Duration::from_secs(24 * 60 * 60);

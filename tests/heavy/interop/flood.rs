@@ -21,16 +21,16 @@ const RATE: u64 = 300_000;
 const CALM: u64 = 5;
 const FLOODED: u64 = 8;
 /// Requests over connections that stay, and connections for a request each, that the client asks for
-/// a second: a load that it can carry on a part of a processor, the flood having the rest.
-const REQUESTS: u64 = 10_000;
-const CONNECTIONS: u64 = 2_000;
+/// a second: a load that it can carry on a part of a processor, trafgen having the rest.
+const REQUESTS: u64 = 2_000;
+const CONNECTIONS: u64 = 500;
 /// Bytes of memory that may be taken in the flood, beyond what one second of it took before, and for each
 /// connection that the client had meanwhile, which waits out its TIME-WAIT.
 const GROWTH_MAX: u64 = 1 << 20;
 const GROWTH_EACH: u64 = 128;
 
-/// trafgen, which sends from a process of its own that does not end with it: they are in a namespace
-/// that does.
+/// trafgen, which sends from a process of its own that does not end with it: both are in a namespace
+/// that does. It pins itself to the first processor.
 struct Flood(Process);
 
 impl Flood {
@@ -48,7 +48,15 @@ impl Flood {
         );
         let syn = folder.file("syn.cfg", syn)?;
         let mut command = network.on_client("unshare");
-        command.args(["--pid", "--fork", "--kill-child", "trafgen", "--no-cpu-stats", "--cpus", "1"]);
+        command.args([
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "trafgen",
+            "--no-cpu-stats",
+            "--cpus",
+            "1",
+        ]);
         command.args(["--rate", &format!("{RATE}pps"), "--num", &(seconds * RATE).to_string()]);
         command.args(["--dev", INTERFACE, "--conf"]).arg(syn);
         Ok(Self(Process::start(command)?))
@@ -60,12 +68,23 @@ impl Flood {
     }
 }
 
+/// The processor that the server has to itself, if there are two.
+fn last_processor() -> Outcome<usize> {
+    Ok(thread::available_parallelism()?.get() - 1)
+}
+
 /// What the client got: answers over connections that stay, and over one each.
 fn serve_client(network: &Network, folder: &Tree, seconds: u64) -> Outcome<[u64; 2]> {
     let ask = |name: &str, rate: u64, flags: &[&str]| -> Outcome<_> {
         let report = folder.root().join(name);
-        let mut load = network.on_client(rig::crore::program()?);
-        load.args(["load", &format!("http://{SERVER}/file"), "--expect-length", "4"]);
+        let mut load = network.on_client("taskset");
+        load.args(["-c", &format!("0-{}", last_processor()?.saturating_sub(1))]);
+        load.arg(rig::crore::program()?).args([
+            "load",
+            &format!("http://{SERVER}/file"),
+            "--expect-length",
+            "4",
+        ]);
         load.args(["--shards", "1", "--rate", &rate.to_string(), "-d", &format!("{seconds}s")]);
         load.arg(format!("--json={}", report.display())).args(flags);
         Ok((report, Process::start(load)?))
@@ -94,6 +113,9 @@ fn a_flood_of_syns_leaves_nothing_behind_and_clients_are_served_in_it() -> Outco
     let folder = Tree::new()?;
     let mut besieged = Besieged::new(Link::Xdp)?;
     let network = &besieged.network;
+    // The flood's own processor is not the server's.
+    let (server, processor) = (besieged.crore.id(), last_processor()?);
+    network.server(&format!("taskset --all-tasks --cpu-list --pid {processor} {server}"))?;
     // What answers the flood goes to a host that drops it.
     network.server(&format!("ip route add default via {CLIENT}"))?;
     let calm = serve_client(network, &folder, CALM)?;
@@ -126,6 +148,9 @@ fn a_flood_of_syns_leaves_nothing_behind_and_clients_are_served_in_it() -> Outco
 
     besieged.comes_to_rest()?;
     let now = besieged.crore.own_memory()?;
-    assert!(now <= memory + GROWTH_MAX + GROWTH_EACH * flooded[1], "{memory} bytes of memory before, {now} after");
+    assert!(
+        now <= memory + GROWTH_MAX + GROWTH_EACH * flooded[1],
+        "{memory} bytes of memory before, {now} after"
+    );
     besieged.holds_nothing_more()
 }

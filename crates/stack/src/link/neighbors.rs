@@ -15,9 +15,9 @@ use wire::ethernet::Mac;
 /// Neighbours kept. A link with more hosts belongs behind a router; past this, the entry that was
 /// confirmed longest ago goes.
 const NEIGHBORS_MAX: usize = 4096;
-/// Frames that wait for an answer, over all neighbours. RFC 1122 section 2.3.2.2 wants at least the
-/// latest for each.
-const HELD_MAX: usize = 64;
+/// Frames that wait for an answer, over all neighbours, at most. RFC 1122 section 2.3.2.2 wants at least the
+/// latest for each; but whoever opens a thousand connections at once waits a second for each that is lost.
+const HELD_MAX: usize = 1024;
 /// Of all frames, one in this many may wait for an answer.
 const HELD_SHARE: u32 = 4;
 /// How long a frame waits: RFC 4861 section 10 asks three times, a second apart.

@@ -214,18 +214,19 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.in_time_wait -= 1;
     }
 
-    /// Removes those whose TIME-WAIT is over.
+    /// Removes those whose TIME-WAIT is over. What else is in front has ended early, and its slot may
+    /// be another's by now.
     fn end_time_waits(&mut self) {
         while let Some(&slot) = self.time_waits.front() {
-            let record = self.flows.get(slot);
-            let over = record.is_none_or(|record| match &record.body {
-                Body::TimeWait(time_wait) => time_wait.is_over(&self.settings.tcp, self.now),
-                Body::Sleeping(_) | Body::Working(_) | Body::Replied(_) => true,
-            });
-            if !over {
-                return;
+            if let Some(record) = self.flows.get(slot)
+                && let Body::TimeWait(time_wait) = &record.body
+            {
+                if !time_wait.is_over(&self.settings.tcp, self.now) {
+                    return;
+                }
+                self.forget(slot);
             }
-            self.forget_oldest_time_wait();
+            self.time_waits.pop_front();
         }
     }
 

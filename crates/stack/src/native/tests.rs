@@ -10,6 +10,7 @@ mod news;
 mod pair;
 mod passing;
 mod reply;
+mod time_wait;
 mod waiting;
 
 use core::time::Duration;

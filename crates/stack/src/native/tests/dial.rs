@@ -43,6 +43,22 @@ fn without_a_local_port_each_connection_gets_its_own() {
     pair.check_nothing_leaked();
 }
 
+/// All but the last 64 SYNs were once lost where the neighbour was not known yet, and came a second
+/// later.
+#[test]
+fn a_burst_to_a_neighbor_that_is_not_known_yet_opens_at_once() {
+    let many = |config: &mut crate::Config| {
+        (config.limits.connections, config.working) = (2_000, 4_096);
+        (config.buffers, config.frames) = (4_096, 4_096);
+    };
+    let mut pair = Pair::with_both(Echo, Faults::default(), many, many);
+    for _ in 0..1_000 {
+        pair.client.open(ANY, TO);
+    }
+    pair.run(Duration::from_millis(500));
+    assert_eq!(pair.connections(), (1_000, 1_000));
+}
+
 /// The choice goes on where the last one was, also from one address to the next.
 #[test]
 fn all_local_addresses_are_used() {
