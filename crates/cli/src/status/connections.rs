@@ -1,8 +1,8 @@
 //! `/connections`: the connections of our own stack, as `ss -ti` lists those of the kernel's.
 //!
 //! The query chooses: `state=ESTABLISHED` (or `sleeping`, or `working`), `host=10.0.0.9`, `port=80`,
-//! `limit=1000`. Invariant: a shard shows a bounded number between two turns, and is never waited for
-//! by a thread.
+//! `limit=1000`. Invariant: a shard shows a bounded number between two turns, which are put into words by
+//! the thread that was asked, and is never waited for by a thread.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -18,6 +18,8 @@ use super::summary::Summaries;
 const LIMIT: usize = 1_000;
 /// Connections listed at most.
 const LIMIT_MOST: usize = 100_000;
+/// Bytes of most lines, at most.
+const LINE: usize = 128;
 
 /// Which connections are wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,8 +39,7 @@ pub struct Lists {
 
 #[derive(Debug, Default)]
 struct List {
-    text: String,
-    lines: usize,
+    seen: Vec<Seen>,
     /// Shards that have not shown all yet.
     shards: usize,
 }
@@ -82,9 +83,11 @@ impl Lists {
         if held.shards > 0 {
             return Reply::Later(token);
         }
-        let text = std::mem::take(&mut held.text);
+        let seen = std::mem::take(&mut held.seen);
         drop(held);
         self.lists.remove(&token.0);
+        let mut text = String::with_capacity(seen.len() * LINE);
+        seen.iter().for_each(|seen| line(&mut text, seen));
         Reply::Now(Response::text(200, text))
     }
 
@@ -101,11 +104,10 @@ impl Part {
             return true;
         }
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.lines < self.wanted.limit {
-            list.lines += 1;
-            line(&mut list.text, seen);
+        if list.seen.len() < self.wanted.limit {
+            list.seen.push(*seen);
         }
-        list.lines < self.wanted.limit
+        list.seen.len() < self.wanted.limit
     }
 }
 
