@@ -54,17 +54,19 @@ impl Besieged {
 
     /// Whoever was connected still is, new ones are welcome, and nothing is held that was not before.
     pub(super) fn holds_nothing_more(mut self) -> Outcome {
-        for (friend, host) in self.friends.iter_mut().zip(self.link.addresses()) {
-            assert_eq!(friend.get("/file")?.body, b"here", "{host}");
+        for host in self.link.addresses() {
             let mut new = Client::over(self.network.connect(host, 80)?)?;
             assert_eq!(new.get("/file")?.body, b"here", "{host}");
         }
-        assert!(self.crore.ended()?.is_none(), "{}", self.crore.printed()?);
         self.comes_to_rest()
     }
 
-    /// Waits until nothing is held that was not before.
-    pub(super) fn comes_to_rest(&self) -> Outcome {
+    /// Asks over the connections that there were before, and waits until nothing else is held.
+    pub(super) fn comes_to_rest(&mut self) -> Outcome {
+        for friend in &mut self.friends {
+            assert_eq!(friend.get("/file")?.body, b"here");
+        }
+        assert!(self.crore.ended()?.is_none(), "{}", self.crore.printed()?);
         let levels = ["connections", "stack_working", "stack_buffers", "stack_frames"];
         let start = std::time::Instant::now();
         loop {
