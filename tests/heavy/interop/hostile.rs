@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Link;
 
 /// Where the server's admin listener is, on its host.
-const ADMIN: &str = "127.0.0.1:9";
+pub(super) const ADMIN: &str = "127.0.0.1:9";
 
 /// Sends them, with scapy: see there for its arguments.
 const MALFORMED: &str = include_str!("malformed.py");
@@ -24,10 +24,10 @@ pub(super) fn status(network: &Network) -> Outcome<Value> {
 }
 
 /// A server, a client that is connected to it the whole time, and how full its pools are.
-pub(super) struct Besieged {
-    pub(super) network: Network,
+struct Besieged {
+    network: Network,
     link: Link,
-    pub(super) crore: Process,
+    crore: Process,
     friends: Vec<Client>,
     before: Value,
     // Served, so it stays until the end.
@@ -35,7 +35,7 @@ pub(super) struct Besieged {
 }
 
 impl Besieged {
-    pub(super) fn new(link: Link) -> Outcome<Self> {
+    fn new(link: Link) -> Outcome<Self> {
         let tree = Tree::new()?;
         tree.file("file", "here")?;
         let network = Network::new(1, 1500)?;
@@ -53,18 +53,11 @@ impl Besieged {
     }
 
     /// Whoever was connected still is, new ones are welcome, and nothing is held that was not before.
-    pub(super) fn holds_nothing_more(mut self) -> Outcome {
-        for host in self.link.addresses() {
+    fn holds_nothing_more(mut self) -> Outcome {
+        for (friend, host) in self.friends.iter_mut().zip(self.link.addresses()) {
+            assert_eq!(friend.get("/file")?.body, b"here", "{host}");
             let mut new = Client::over(self.network.connect(host, 80)?)?;
             assert_eq!(new.get("/file")?.body, b"here", "{host}");
-        }
-        self.comes_to_rest()
-    }
-
-    /// Asks over the connections that there were before, and waits until nothing else is held.
-    pub(super) fn comes_to_rest(&mut self) -> Outcome {
-        for friend in &mut self.friends {
-            assert_eq!(friend.get("/file")?.body, b"here");
         }
         assert!(self.crore.ended()?.is_none(), "{}", self.crore.printed()?);
         let levels = ["connections", "stack_working", "stack_buffers", "stack_frames"];
