@@ -26,7 +26,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Acts on what has run out for one block.
     pub(super) fn run_timer<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
         if self.is_in_the_way(block) {
-            return self.ended(app, block, End::Reset);
+            return self.ended(app, block, End::TimedOut);
         }
         let working = &mut self.blocks[block];
         if working.tcp.deadline().is_some_and(|deadline| deadline <= self.now) {
