@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use base::{Limits, SipKey};
+use base::{Bytes, Limits, SipKey};
 use dhcp::{AcquireError, Acquired, Client, Lease, Leased};
 use port_tap::{Device, OpenError, TapPort};
 use port_xdp::{Attachment, Interface, Mode, Options, Sources, XdpPort};
@@ -421,7 +421,10 @@ fn about_interface(interface: &Interface, attached: &Attachment) -> String {
     let copies = if attached.is_zero_copy() { "zero-copy" } else { "copying" };
     let queues = interface.queues;
     let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
-    format!("{}, {place}, {copies}, MTU {}, {queues}{long}", interface.name, interface.mtu)
+    let (bytes, pages) = attached.memory();
+    let packets = format!("{} for packets on {pages}", Bytes(bytes as u64));
+    let (name, mtu) = (&interface.name, interface.mtu);
+    format!("{name}, {place}, {copies}, MTU {mtu}, {queues}, {packets}{long}")
 }
 
 fn about(device: &Device, queues: u16) -> String {

@@ -191,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn a_region_is_cut_in_two_that_share_no_byte() {
+        let (mut first, mut second) = Region::<u32>::reserve(10).unwrap().split_at(4);
+        first.fill(1);
+        second.fill(2);
+        assert_eq!((&first[..], &second[..]), (&[1; 4][..], &[2; 6][..]));
+        assert_eq!(second.address() - first.address(), 16);
+        drop(first);
+        assert_eq!(second.part((1, 2)), [2, 2]);
+        let (all, none) = second.split_at(6);
+        assert_eq!((all.len(), none.len()), (6, 0));
+    }
+
+    #[test]
     fn an_arena_without_room_says_so() {
         let mut arena = Arena::new(4096, Touch::Later).unwrap();
         let room = arena.room();

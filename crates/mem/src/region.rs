@@ -1,5 +1,6 @@
 //! One array in memory that was reserved: [`Region`]. Invariant: all `len` elements are zero bytes
-//! or what was stored since, from the start until the drop, and nothing else uses their memory.
+//! or what was stored since, from the start until the drop, and nothing else uses their memory, but
+//! for parts that their owner lends out ([`Pool`](crate::Pool)) and meanwhile makes no reference to.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -78,12 +79,70 @@ impl<T> Region<T> {
         self.len * size_of::<T>()
     }
 
-    /// Starts loading the element's cache line. Nothing happens when there is no such element.
+    /// The address of the first element, to tell somebody who shares the memory.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.start.as_ptr().expose_provenance()
+    }
+
+    /// Two arrays: the first `middle` elements, and the others.
+    ///
+    /// # Panics
+    /// When there are fewer elements.
+    #[must_use]
+    pub fn split_at(self, middle: usize) -> (Self, Self) {
+        assert!(middle <= self.len, "{middle} of {} elements", self.len);
+        let Self { start, len, mapping, owns } = self;
+        // SAFETY: not beyond the end, as just seen.
+        let second = unsafe { start.add(middle) };
+        let second = Self { start: second, len: len - middle, mapping: mapping.clone(), owns };
+        (Self { start, len: middle, mapping, owns }, second)
+    }
+
+    /// Some of the elements: `length` of them from `start` on. Unlike indexing, it makes no reference
+    /// to the others, which somebody else may be changing.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[inline]
+    pub(crate) fn part(&self, (start, length): (usize, usize)) -> &[T] {
+        assert!(start <= self.len && length <= self.len - start, "beyond the array");
+        // SAFETY: valid values as in `deref`, and within the array, as just seen.
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr().add(start), length) }
+    }
+
+    /// Some of the elements, to be changed; see [`Region::part`].
+    #[inline]
+    pub(crate) fn part_mut(&mut self, (start, length): (usize, usize)) -> &mut [T] {
+        assert!(start <= self.len && length <= self.len - start, "beyond the array");
+        // SAFETY: as in `part`, and `&mut self` makes the access exclusive.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr().add(start), length) }
+    }
+
+    /// Some of the elements beside others, to be changed; see [`Region::part`]. `None` where they
+    /// overlap.
+    #[inline]
+    pub(crate) fn two_parts(
+        &mut self,
+        one: (usize, usize),
+        other: (usize, usize),
+    ) -> Option<(&[T], &mut [T])> {
+        let one: *const [T] = self.part(one);
+        let other: *mut [T] = self.part_mut(other);
+        let (first, last) = (one.cast::<T>(), other.cast::<T>());
+        // SAFETY: both lie in the array, and so do their ends.
+        let (first_end, last_end) = unsafe { (first.add(one.len()), last.add(other.len())) };
+        if first < last_end.cast_const() && last.cast_const() < first_end {
+            return None;
+        }
+        // SAFETY: valid for as long as `self` is borrowed, and the two have no element in common.
+        unsafe { Some((&*one, &mut *other)) }
+    }
+
+    /// Starts loading the element's cache line. Nothing comes of it when there is no such element.
     #[inline]
     pub fn prefetch(&self, index: usize) {
-        if let Some(element) = self.get(index) {
-            crate::prefetch::prefetch(element);
-        }
+        crate::prefetch::prefetch(self.start.as_ptr().wrapping_add(index));
     }
 }
 

@@ -7,8 +7,8 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use mem::{Batch, Pool};
-use port::Port;
+use mem::{Batch, Frame, Pool};
+use port::{Pools, Port};
 use port_xdp::{Attachment, Interface, Options, XdpPort};
 
 /// Bytes of a frame without its check sequence: the shortest that Ethernet has.
@@ -31,12 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut ports = Attachment::new(&interface, &options)?.into_ports();
     let mut port = ports.pop().ok_or("the interface has no queue")?;
-    let mut pool = Pool::new(512, 2048)?;
+    let Pools { mut arrivals, mut departures } = port.pools().ok_or("the port has no memory")?;
     let time = Duration::from_secs(seconds.parse()?);
     let count = match what.as_str() {
-        "send" => send(&mut port, &mut pool, &frame(&interface)?, time)?,
-        "receive" => receive(&mut port, &mut pool, time, false)?,
-        "echo" => receive(&mut port, &mut pool, time, true)?,
+        "send" => send(&mut port, &mut departures, &frame(&interface)?, time)?,
+        "receive" => receive(&mut port, &mut arrivals, None, time)?,
+        "echo" => receive(&mut port, &mut arrivals, Some(&mut departures), time)?,
         _ => return Err(format!("there is no {what}").into()),
     };
     println!("{:.0}", count as f64 / time.as_secs_f64());
@@ -88,45 +88,50 @@ fn send(port: &mut XdpPort, pool: &mut Pool, frame: &[u8], time: Duration) -> st
     Ok(count)
 }
 
+/// Takes frames, and sends each back that there is a buffer for, if there is a pool for them.
 fn receive(
     port: &mut XdpPort,
-    pool: &mut Pool,
+    arrivals: &mut Pool,
+    mut echo: Option<&mut Pool>,
     time: Duration,
-    echo: bool,
 ) -> std::io::Result<u64> {
-    let mut batch = Batch::new();
+    let (mut batch, mut turned) = (Batch::new(), Batch::new());
     let (mut start, mut count) = (Instant::now(), 0);
     let now = base::Instant::from_nanos(0);
     while start.elapsed() < time {
-        let before = batch.len();
-        port.rx(now, pool, &mut batch)?;
+        port.rx(now, arrivals, &mut batch)?;
         if count == 0 && !batch.is_empty() {
             start = Instant::now();
         }
-        count += (batch.len() - before) as u64;
-        if echo {
-            let mut turned = Batch::new();
-            while let Some(mut frame) = batch.pop() {
-                turn(pool.data_mut(&mut frame));
-                if let Err(frame) = turned.push(frame) {
-                    pool.give(frame);
+        count += batch.len() as u64;
+        if let Some(departures) = &mut echo {
+            for frame in batch.iter() {
+                if let Some(answer) = answer(arrivals.data(frame), departures)
+                    && let Err(answer) = turned.push(answer)
+                {
+                    departures.give(answer);
                 }
             }
-            port.tx(now, pool, &mut turned)?;
-            batch = turned;
+            port.tx(now, departures, &mut turned)?;
         }
-        while let Some(frame) = batch.pop() {
-            pool.give(frame);
-        }
+        batch.give_all(arrivals);
     }
     Ok(count)
 }
 
-/// Swaps who sent it and who gets it.
-fn turn(frame: &mut [u8]) {
+/// A frame to who sent this one, from who got it.
+fn answer(frame: &[u8], departures: &mut Pool) -> Option<Frame> {
+    let mut answer = departures.take()?;
+    let Some(into) = departures.buffer_mut(&mut answer).get_mut(..frame.len()) else {
+        departures.give(answer);
+        return None;
+    };
+    into.copy_from_slice(frame);
     for (one, other, length) in [(0, 6, 6), (26, 30, 4), (34, 36, 2)] {
         for at in 0..length {
-            frame.swap(one + at, other + at);
+            into.swap(one + at, other + at);
         }
     }
+    answer.set_range(0..frame.len());
+    Some(answer)
 }

@@ -7,16 +7,15 @@ use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use port::{Alarm, Mail};
+use mem::Pages;
+use port::{Alarm, Mail, Pools};
 use rustix::io::Errno;
 
 use crate::bpf::{Filter, Link};
 use crate::guard::Guard;
 use crate::socket::Socket;
+use crate::umem::{Shape, Umem};
 use crate::{Error, Interface, Mode, XdpPort};
-
-/// Bytes of an Ethernet header with a tag.
-const ETHERNET: usize = 18;
 
 /// What is wanted of an interface.
 #[derive(Clone, Debug)]
@@ -86,12 +85,13 @@ impl Attachment {
             return Err(Error::TooFewQueues { interface: interface.name.clone(), queues });
         }
         let taken = Taken::new(interface, options)?;
-        let mut parts: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
-        for queue in 0..queues {
-            let socket = Socket::open(interface, queue, ETHERNET, options.busy_poll)?;
-            taken.filter.set_socket(queue, socket.as_fd()).map_err(table)?;
-            parts[(queue % shards) as usize].push(socket);
-        }
+        let parts: Result<Vec<Part>, Error> = (0..shards)
+            .map(|first| {
+                let queues = (first..queues).step_by(shards as usize);
+                part(interface, queues, &taken.filter, options.busy_poll)
+            })
+            .collect();
+        let parts = parts?;
         let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
         let shared = Arc::new(Shared { link, taken: Mutex::new(taken) });
         let descriptor = |error| Error::System { what: "a descriptor could not be had", error };
@@ -101,7 +101,7 @@ impl Attachment {
         let ports: Result<_, _> = parts
             .into_iter()
             .zip(alarms.into_iter().zip(mail))
-            .map(|(sockets, mail)| XdpPort::new(interface, sockets, mail, Arc::clone(&shared)))
+            .map(|(part, mail)| XdpPort::new(interface, part, mail, Arc::clone(&shared)))
             .collect();
         let ports = ports.map_err(descriptor)?;
         Ok(Self { shared, ports })
@@ -119,11 +119,41 @@ impl Attachment {
         self.ports.iter().all(XdpPort::is_zero_copy)
     }
 
+    /// Bytes of memory for packets, over all ports, and the pages that it is on.
+    #[must_use]
+    pub fn memory(&self) -> (usize, Pages) {
+        let bytes = self.ports.iter().map(|port| port.memory().0).sum();
+        // The first got the best that there were.
+        (bytes, self.ports.last().map_or(Pages::Small, |port| port.memory().1))
+    }
+
     /// The ports, one for each shard.
     #[must_use]
     pub fn into_ports(self) -> Vec<XdpPort> {
         self.ports
     }
+}
+
+/// What one shard gets of an interface: a socket for each of its queues, and the memory of all.
+type Part = (Vec<Socket>, Umem, Pools);
+
+fn part(
+    interface: &Interface,
+    queues: impl ExactSizeIterator<Item = u32>,
+    filter: &Filter,
+    busy_poll: bool,
+) -> Result<Part, Error> {
+    // Not more than there are queues.
+    let count = queues.len() as u32;
+    let (umem, mut pools) = Umem::reserve(Shape::new(interface.mtu), count)?;
+    let mut sockets: Vec<Socket> = Vec::with_capacity(queues.len());
+    for queue in queues {
+        let at = (interface, queue);
+        let socket = Socket::open(at, &umem, &mut pools.arrivals, sockets.first(), busy_poll)?;
+        filter.set_socket(queue, socket.as_fd()).map_err(table)?;
+        sockets.push(socket);
+    }
+    Ok((sockets, umem, pools))
 }
 
 impl Shared {

@@ -112,7 +112,7 @@ impl fmt::Display for Error {
                  the program, or AmbientCapabilities= in its systemd unit)"
             ),
             Self::Unsupported { what } => {
-                write!(f, "this kernel has no {what}; Linux 5.9 or later with it is needed")
+                write!(f, "this kernel has no {what}; Linux 5.10 or later with it is needed")
             }
             Self::OtherProgram { interface } => write!(
                 f,

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `interface` | what the kernel knows: addresses, routes, neighbours, and what changes |
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
-//! | `ring`, `umem`, `socket` | one AF_XDP socket: its memory, its four rings |
+//! | `umem` | the memory that packets of one shard are in, and its pools of frames |
+//! | `ring`, `socket` | one AF_XDP socket: its four rings, and which buffers the kernel has |
 //! | `guard`, `outgoing` | keep our ports from the machine's other programs, and find such as nobody has |
 //! | `lab` | two hosts on one wire, to try all this on |
 //! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Instant;
-use mem::{Batch, Frame, Pool};
+use mem::{Batch, Frame, Pages, Pool};
 use netlink::{Netlink, Route, Watched};
-use port::{Alarm, Caps, Mail, News, Port};
+use port::{Alarm, Caps, Mail, News, Pools, Port};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
 use crate::socket::{Counted, Socket};
+use crate::umem::Umem;
 use crate::{Interface, probe};
 
 /// Calls of [`Port::rx`] between two looks at what has changed, while there is no time to sleep.
@@ -32,6 +33,9 @@ pub struct XdpPort {
     caps: Caps,
     /// At least one.
     sockets: Vec<Socket>,
+    /// The memory that packets are in, and its pools until whoever drives the port has them.
+    umem: Umem,
+    pools: Option<Pools>,
     /// The one that frames are taken from first.
     first: usize,
     /// Who is waited for: the alarm, the changes, the sockets.
@@ -57,7 +61,7 @@ struct Changes {
 impl XdpPort {
     pub(crate) fn new(
         interface: &Interface,
-        sockets: Vec<Socket>,
+        (sockets, umem, pools): (Vec<Socket>, Umem, Pools),
         (alarm, mail): (Alarm, Option<Mail>),
         shared: Arc<Shared>,
     ) -> Result<Self, Errno> {
@@ -79,7 +83,19 @@ impl XdpPort {
             changes.news.push_back(News::Neighbor { address, mac: Some(mac) });
         }
         let waited_for = Vec::with_capacity(2 + sockets.len());
-        Ok(Self { caps, sockets, first: 0, waited_for, alarm, mail, changes, calls: 0 })
+        let pools = Some(pools);
+        Ok(Self {
+            caps,
+            sockets,
+            umem,
+            pools,
+            first: 0,
+            waited_for,
+            alarm,
+            mail,
+            changes,
+            calls: 0,
+        })
     }
 
     /// What ends this port's [`Port::wait`] from another thread.
@@ -107,10 +123,10 @@ impl XdpPort {
         self.sockets.iter().all(|socket| socket.zero_copy)
     }
 
-    /// Bytes of memory for packets, over all queues.
+    /// Bytes of memory for packets, over all queues, and the pages that it is on.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.sockets.iter().map(Socket::bytes).sum()
+    pub const fn memory(&self) -> (usize, Pages) {
+        (self.umem.bytes(), self.umem.pages)
     }
 
     /// Looks at what is not looked at for each frame: news of the kernel's, and what it has lost.
@@ -177,7 +193,14 @@ impl Port for XdpPort {
         self.caps
     }
 
+    fn pools(&mut self) -> Option<Pools> {
+        self.pools.take()
+    }
+
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> io::Result<()> {
+        if !self.umem.has_arrivals(pool) {
+            return Err(stranger());
+        }
         self.calls += 1;
         if self.calls >= LOOK_EVERY {
             self.calls = 0;
@@ -197,20 +220,24 @@ impl Port for XdpPort {
     }
 
     fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> io::Result<()> {
+        if !self.umem.has_departures(pool) {
+            return Err(stranger());
+        }
         let queues = self.sockets.len();
         for socket in &mut self.sockets {
-            socket.reclaim();
+            socket.reclaim(pool);
         }
         while let Some(frame) = frames.first() {
             let data = pool.data(frame);
-            if !self.sockets[queue_for(data, queues)].queue(data) {
+            let socket = &mut self.sockets[queue_for(data, queues)];
+            if !socket.has_room(data.len(), pool) {
                 break;
             }
             if let Some(frame) = frames.pop() {
-                pool.give(frame);
+                socket.queue(frame, pool);
             }
         }
-        self.sockets.iter_mut().try_for_each(Socket::kick)
+        self.sockets.iter_mut().try_for_each(|socket| socket.kick(pool))
     }
 
     fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
@@ -274,6 +301,11 @@ impl Changes {
             _ => {}
         });
     }
+}
+
+/// The pool is not one of those that the port came with.
+fn stranger() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "frames are not in the memory of their port")
 }
 
 /// Which of so many queues a frame of ours goes out by: all to one peer and port by the same, so that

@@ -1,36 +1,28 @@
-//! An AF_XDP socket on one queue, with its memory and rings: [`Socket`]. Invariant: every chunk is
-//! in exactly one place: the fill ring, the receive ring, the transmit ring, the completion ring, or
-//! the list of free ones.
+//! An AF_XDP socket on one queue, with its rings: [`Socket`]. Invariant: of the arriving frames'
+//! buffers the kernel always has the same number, its share: for each that is taken it gets another.
+//! Of those going out it never has more than its share. So no queue and no direction starves another.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mem::{Batch, Pool};
+use mem::{Batch, Frame, Pool};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::xdp::{
-    SocketAddrXdp, SocketAddrXdpFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING,
-    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpDesc, XdpDescOptions,
-    XdpMmapOffsets, XdpOptionsFlags,
+    SocketAddrXdp, SocketAddrXdpFlags, SocketAddrXdpWithSharedUmem, XDP_PGOFF_RX_RING,
+    XDP_PGOFF_TX_RING, XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpDesc,
+    XdpDescOptions, XdpMmapOffsets, XdpOptionsFlags,
 };
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use crate::checksum;
 use crate::ring::Ring;
-use crate::umem::{METADATA, Umem};
+use crate::umem::{METADATA, Shape, Umem};
 use crate::{Error, Interface};
 
-/// Frames that can wait for us, and chunks that the kernel has for them.
-/// As many as come in 12 ms of a flood of 330,000 a second.
-const RECEIVE: u32 = 4096;
-/// Frames that can wait for the kernel.
-const TRANSMIT: u32 = 1024;
-/// Where a frame that is sent begins in its chunk: the metadata lies before it.
-const HEAD: usize = 64;
-/// Bytes at the start of a chunk that the kernel keeps to itself when a frame arrives.
-const KERNEL_HEAD: usize = 256;
 /// Frames sent by one call, at most. The kernel's own limit is 32.
 const BUDGET: libc::c_int = 256;
 /// `XDP_MAX_TX_SKB_BUDGET`.
@@ -66,43 +58,32 @@ pub(crate) struct Socket {
     fill: Ring<u64>,
     completion: Ring<u64>,
     descriptor: OwnedFd,
-    umem: Umem,
-    /// Chunks for frames that are sent.
-    free: Vec<u64>,
+    shape: Shape,
+    /// Where the pool of frames going out starts in the memory shared with the kernel.
+    departures: usize,
+    /// Buffers of that pool that the kernel has.
+    leaving: u32,
     pub(crate) counted: Counted,
     pub(crate) queue: u32,
-    /// Whether the driver works in the chunks themselves.
+    /// Whether the driver works in the buffers themselves.
     pub(crate) zero_copy: bool,
+    /// Whether the kernel looks at the metadata of a frame that is sent.
+    has_metadata: bool,
     /// Whether the kernel looks for frames when it is asked, and is not interrupted for them.
     polls: bool,
 }
 
 impl Socket {
-    /// Opens a socket on a queue. `busy_poll`: see [`Socket::take`].
+    /// Opens a socket on a queue and gives the kernel its share of the pool for frames that arrive.
+    /// The memory is registered with it, or had from another socket that it has been registered
+    /// with. `busy_poll`: see [`Socket::take`].
     pub fn open(
-        interface: &Interface,
-        queue: u32,
-        head_bytes: usize,
+        (interface, queue): (&Interface, u32),
+        umem: &Umem,
+        arrivals: &mut Pool,
+        with: Option<&Self>,
         busy_poll: bool,
     ) -> Result<Self, Error> {
-        let longest = usize::from(interface.mtu) + head_bytes;
-        let chunk = if longest + KERNEL_HEAD <= 2048 { 2048 } else { 4096 };
-        let deadline = Instant::now() + BUSY_FOR;
-        loop {
-            match Self::try_open(interface, queue, chunk) {
-                Err(Error::QueueBusy { .. }) if Instant::now() < deadline => {
-                    thread::sleep(BUSY_PAUSE);
-                }
-                opened => {
-                    let mut socket = opened?;
-                    socket.polls = busy_poll && socket.prefer_busy_poll();
-                    return Ok(socket);
-                }
-            }
-        }
-    }
-
-    fn try_open(interface: &Interface, queue: u32, chunk: usize) -> Result<Self, Error> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let kind = (AddressFamily::XDP, SocketType::RAW);
         let descriptor =
@@ -111,28 +92,36 @@ impl Socket {
                 Errno::AFNOSUPPORT => Error::Unsupported { what: "AF_XDP (CONFIG_XDP_SOCKETS)" },
                 error => failed(error),
             })?;
-        let umem = Umem::register(descriptor.as_fd(), RECEIVE + TRANSMIT, chunk)?;
-        let (receive, transmit, fill, completion) = rings(&descriptor).map_err(failed)?;
-        let free = (RECEIVE..RECEIVE + TRANSMIT).map(|chunk| umem.start(chunk)).collect();
+        let has_metadata = match with {
+            Some(first) => first.has_metadata,
+            None => umem.register(descriptor.as_fd())?,
+        };
+        let (receive, transmit, fill, completion) =
+            rings(&descriptor, &umem.shape).map_err(failed)?;
         let mut socket = Self {
             receive,
             transmit,
             fill,
             completion,
             descriptor,
-            umem,
-            free,
+            shape: umem.shape,
+            departures: umem.departures,
+            leaving: 0,
             counted: Counted::default(),
             queue,
             zero_copy: false,
+            has_metadata,
             polls: false,
         };
-        for chunk in 0..RECEIVE {
-            socket.fill.push(socket.umem.start(chunk));
+        for _ in 0..umem.shape.receive {
+            if let Some(frame) = arrivals.take() {
+                socket.fill.push(arrivals.lend(frame) as u64);
+            }
         }
         socket.fill.publish();
         socket.raise_budget();
-        socket.bind(interface)?;
+        socket.bind(interface, with)?;
+        socket.polls = busy_poll && socket.prefer_busy_poll();
         Ok(socket)
     }
 
@@ -166,38 +155,56 @@ impl Socket {
         refused == 0
     }
 
-    fn bind(&mut self, interface: &Interface) -> Result<(), Error> {
-        let wakeup = SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP;
-        // Frames longer than a chunk come in several. Asked for only where they can occur: a
-        // driver without it would have to be used without zero-copy.
-        let pieces = if usize::from(interface.mtu) + 64 > self.umem.chunk() - KERNEL_HEAD {
-            SocketAddrXdpFlags::XDP_USE_SG
-        } else {
-            SocketAddrXdpFlags::empty()
-        };
-        // The kernel takes zero-copy where the driver has it, else copies.
-        let address = SocketAddrXdp::new(wakeup | pieces, interface.index, self.queue);
-        let bound = rustix::net::bind(&self.descriptor, &address);
-        bound.map_err(|error| match error {
-            Errno::BUSY => {
-                Error::QueueBusy { interface: interface.name.clone(), queue: self.queue }
+    /// Puts the socket on its queue, once nobody else is there any more.
+    fn bind(&mut self, interface: &Interface, with: Option<&Self>) -> Result<(), Error> {
+        let deadline = Instant::now() + BUSY_FOR;
+        loop {
+            match self.try_bind(interface, with) {
+                Ok(()) => break,
+                Err(Errno::BUSY) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
+                Err(Errno::BUSY) => {
+                    let interface = interface.name.clone();
+                    return Err(Error::QueueBusy { interface, queue: self.queue });
+                }
+                Err(Errno::NETDOWN) => {
+                    return Err(Error::Down { interface: interface.name.clone() });
+                }
+                Err(Errno::INVAL) if with.is_some() => {
+                    let what = "memory for packets that queues of AF_XDP share";
+                    return Err(Error::Unsupported { what });
+                }
+                Err(error) => return Err(failed(error)),
             }
-            Errno::NETDOWN => Error::Down { interface: interface.name.clone() },
-            error => failed(error),
-        })?;
+        }
         let options = sockopt::xdp_options(&self.descriptor).map_err(failed)?;
         self.zero_copy = options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
         Ok(())
     }
 
-    /// Whether the kernel fills checksums in when it is told to.
-    pub const fn fills_checksums(&self) -> bool {
-        self.umem.has_metadata
+    fn try_bind(&self, interface: &Interface, with: Option<&Self>) -> Result<(), Errno> {
+        let at = |flags| SocketAddrXdp::new(flags, interface.index, self.queue);
+        if let Some(first) = with {
+            // All else is as with the first one.
+            let addr = at(SocketAddrXdpFlags::XDP_SHARED_UMEM);
+            let shared_umem_fd = first.descriptor.as_fd();
+            let address = SocketAddrXdpWithSharedUmem { addr, shared_umem_fd };
+            return rustix::net::bind(&self.descriptor, &address);
+        }
+        // Asked for only where it can occur: a driver without it would have to be used without
+        // zero-copy.
+        let pieces = if self.shape.has_pieces() {
+            SocketAddrXdpFlags::XDP_USE_SG
+        } else {
+            SocketAddrXdpFlags::empty()
+        };
+        // The kernel takes zero-copy where the driver has it, else copies.
+        let flags = SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP | pieces;
+        rustix::net::bind(&self.descriptor, &at(flags))
     }
 
-    /// Bytes of packet buffers.
-    pub fn bytes(&self) -> usize {
-        self.umem.chunk() * (RECEIVE + TRANSMIT) as usize
+    /// Whether the kernel fills checksums in when it is told to.
+    pub const fn fills_checksums(&self) -> bool {
+        self.has_metadata
     }
 
     /// Asks the kernel what it has lost.
@@ -233,27 +240,16 @@ impl Socket {
         let _ = rustix::net::recv(&self.descriptor, &mut [0; 0], RecvFlags::DONTWAIT);
     }
 
-    /// Takes one frame, of as many pieces as it has. False when there is none, or no buffer.
+    /// Takes one frame, where the kernel has put it, and gives another buffer for it. False when there
+    /// is none, or no buffer.
     fn take_one(&mut self, pool: &mut Pool, into: &mut Batch) -> bool {
         if self.receive.peek().is_none() {
             return false;
         }
-        let Some(mut frame) = pool.take() else { return false };
-        let buffer = pool.buffer_mut(&mut frame);
-        let (mut length, mut fits) = (0, true);
-        while let Some(piece) = self.receive.pop() {
-            let data = self.umem.data(piece.addr, piece.len as usize);
-            match buffer.get_mut(length..length + data.len()) {
-                Some(place) => place.copy_from_slice(data),
-                None => fits = false,
-            }
-            length += data.len();
-            self.fill.push(self.umem.start_of(piece.addr));
-            if !piece.options.contains(XdpDescOptions::XDP_PKT_CONTD) {
-                break;
-            }
-        }
-        frame.set_range(0..length);
+        let Some(other) = pool.take() else { return false };
+        self.fill.push(pool.lend(other) as u64);
+        let Some((mut frame, more)) = self.take_piece(pool) else { return false };
+        let fits = !more || self.join(pool, &mut frame);
         self.counted.received += 1;
         if !fits {
             self.counted.oversized += 1;
@@ -264,62 +260,93 @@ impl Socket {
         true
     }
 
-    /// Queues a frame to be sent by the next [`Socket::kick`]. False when there is no room for it.
-    pub fn queue(&mut self, data: &[u8]) -> bool {
-        let room = self.umem.chunk() - HEAD;
-        let pieces = data.len().div_ceil(room).max(1);
-        // A frame is shorter than 2^17.
-        if self.free.len() < pieces || !self.transmit.has_room(pieces as u32) {
-            return false;
-        }
-        self.put(data, room);
-        true
+    /// Takes the next piece, and says whether more of its frame come after it.
+    fn take_piece(&mut self, pool: &mut Pool) -> Option<(Frame, bool)> {
+        let piece = self.receive.pop()?;
+        let more = piece.options.contains(XdpDescOptions::XDP_PKT_CONTD);
+        // The pool is at the start of the memory.
+        Some((pool.take_back(piece.addr as usize, piece.len as usize)?, more))
     }
 
-    /// Copies a frame into chunks and describes them. There are as many as it takes.
-    fn put(&mut self, data: &[u8], room: usize) {
-        let mut rest = data;
-        let mut options = 0;
-        let has_metadata = self.umem.has_metadata;
-        while let Some(start) = self.free.pop() {
-            let (piece, after) = rest.split_at(rest.len().min(room));
-            let is_first = rest.len() == data.len();
-            let chunk = self.umem.chunk_mut(start);
-            chunk[HEAD..HEAD + piece.len()].copy_from_slice(piece);
-            if is_first && has_metadata {
-                let (head, frame) = chunk.split_at_mut(HEAD);
-                if checksum::request(&mut head[HEAD - METADATA..], frame, data.len()) {
-                    options = WITH_METADATA;
-                }
+    /// Copies the other pieces of a frame behind its first. False when they are too long.
+    fn join(&mut self, pool: &mut Pool, frame: &mut Frame) -> bool {
+        let mut whole = frame.range();
+        let mut fits = true;
+        while let Some((mut piece, more)) = self.take_piece(pool) {
+            let (data, buffer) = pool.data_and_buffer(&piece, frame);
+            let end = whole.end + data.len();
+            match buffer.get_mut(whole.end..end) {
+                Some(place) => place.copy_from_slice(data),
+                None => fits = false,
             }
-            let more = if after.is_empty() { 0 } else { XdpDescOptions::XDP_PKT_CONTD.bits() };
-            self.transmit.push(XdpDesc {
-                addr: start + HEAD as u64,
-                // Not above 4096.
-                len: piece.len() as u32,
-                options: XdpDescOptions::from_bits_retain(options | more),
-            });
-            (rest, options) = (after, 0);
-            if rest.is_empty() {
+            whole.end = end;
+            piece.set_range(0..0);
+            self.fill.push(pool.lend(piece) as u64);
+            if !more {
                 break;
             }
         }
+        frame.set_range(whole);
+        fits
+    }
+
+    /// Whether a frame of so many bytes can be queued.
+    pub fn has_room(&mut self, length: usize, pool: &Pool) -> bool {
+        // A frame is shorter than 2^16.
+        let pieces = length.div_ceil(self.shape.room()).max(1) as u32;
+        self.leaving + pieces <= self.shape.transmit
+            && self.transmit.has_room(pieces)
+            && pool.available() + 1 >= pieces
+    }
+
+    /// Queues a frame that there is room for, to be sent by the next [`Socket::kick`] from where it is.
+    /// What of it is beyond a chunk is copied into other buffers.
+    pub fn queue(&mut self, mut frame: Frame, pool: &mut Pool) {
+        let length = frame.len();
+        let (head, data) = pool.head_and_data(&mut frame);
+        let metadata = head.len().checked_sub(METADATA).filter(|_| self.has_metadata);
+        let is_to_be_summed =
+            metadata.is_some_and(|at| checksum::request(&mut head[at..], data, length));
+        let mut options = if is_to_be_summed { WITH_METADATA } else { 0 };
+        while frame.len() > self.shape.room()
+            && let Some(mut rest) = pool.take()
+        {
+            let Range { start, end } = frame.range();
+            let cut = start + self.shape.room();
+            frame.set_range(cut..end);
+            let (data, buffer) = pool.data_and_buffer(&frame, &mut rest);
+            buffer[..data.len()].copy_from_slice(data);
+            rest.set_range(0..data.len());
+            frame.set_range(start..cut);
+            self.push(pool, frame, options | XdpDescOptions::XDP_PKT_CONTD.bits());
+            (frame, options) = (rest, 0);
+        }
+        self.push(pool, frame, options);
         self.counted.sent += 1;
     }
 
+    fn push(&mut self, pool: &mut Pool, frame: Frame, options: u32) {
+        // Not above 4096.
+        let len = frame.len() as u32;
+        let addr = (self.departures + pool.lend(frame)) as u64;
+        let options = XdpDescOptions::from_bits_retain(options);
+        self.leaving += 1;
+        self.transmit.push(XdpDesc { addr, len, options });
+    }
+
     /// Lets the kernel see what was queued, and tells it to send where it wants to be told.
-    pub fn kick(&mut self) -> io::Result<()> {
+    pub fn kick(&mut self, pool: &mut Pool) -> io::Result<()> {
         self.transmit.publish();
         // Each call takes some, or fails; the bound is for a kernel that does neither.
-        for _ in 0..TRANSMIT {
+        for _ in 0..self.shape.transmit {
             if !self.transmit.is_pending() || !self.transmit.needs_wakeup() {
                 break;
             }
             match rustix::net::send(&self.descriptor, &[], SendFlags::DONTWAIT) {
                 // The link is full, or the completions are: tried again with the next frames.
-                Ok(_) | Err(Errno::AGAIN) => self.reclaim(),
+                Ok(_) | Err(Errno::AGAIN) => self.reclaim(pool),
                 Err(Errno::BUSY | Errno::NOBUFS | Errno::INTR) => {
-                    self.reclaim();
+                    self.reclaim(pool);
                     break;
                 }
                 // Down for now: frames are lost as on any link that is.
@@ -335,13 +362,17 @@ impl Socket {
         self.transmit.is_pending()
     }
 
-    /// Takes back chunks that have been sent.
-    pub fn reclaim(&mut self) {
-        let before = self.free.len();
+    /// Takes back buffers that have been sent from.
+    pub fn reclaim(&mut self, pool: &mut Pool) {
+        let before = self.leaving;
         while let Some(address) = self.completion.pop() {
-            self.free.push(self.umem.start_of(address));
+            let place = (address as usize).wrapping_sub(self.departures);
+            if let Some(frame) = pool.take_back(place, 0) {
+                pool.give(frame);
+                self.leaving -= 1;
+            }
         }
-        if self.free.len() != before {
+        if self.leaving != before {
             self.completion.release();
         }
     }
@@ -356,21 +387,22 @@ impl AsFd for Socket {
 type Rings = (Ring<XdpDesc>, Ring<XdpDesc>, Ring<u64>, Ring<u64>);
 
 /// Sets the sizes of a socket's rings and maps them.
-fn rings(socket: &OwnedFd) -> rustix::io::Result<Rings> {
-    sockopt::set_xdp_umem_fill_ring_size(socket, RECEIVE)?;
-    sockopt::set_xdp_umem_completion_ring_size(socket, TRANSMIT)?;
-    sockopt::set_xdp_rx_ring_size(socket, RECEIVE)?;
-    sockopt::set_xdp_tx_ring_size(socket, TRANSMIT)?;
+fn rings(socket: &OwnedFd, shape: &Shape) -> rustix::io::Result<Rings> {
+    let (receive, transmit) = (shape.receive, shape.transmit);
+    sockopt::set_xdp_umem_fill_ring_size(socket, receive)?;
+    sockopt::set_xdp_umem_completion_ring_size(socket, transmit)?;
+    sockopt::set_xdp_rx_ring_size(socket, receive)?;
+    sockopt::set_xdp_tx_ring_size(socket, transmit)?;
     let offsets: XdpMmapOffsets = sockopt::xdp_mmap_offsets(socket)?;
     let fd = socket.as_fd();
     // SAFETY: the kernel's own offsets and the sizes just set, for a socket without rings so far;
     // descriptors and addresses are integers.
     let rings = unsafe {
         (
-            Ring::map(fd, XDP_PGOFF_RX_RING, &offsets.rx, RECEIVE),
-            Ring::map(fd, XDP_PGOFF_TX_RING, &offsets.tx, TRANSMIT),
-            Ring::map(fd, XDP_UMEM_PGOFF_FILL_RING, &offsets.fr, RECEIVE),
-            Ring::map(fd, XDP_UMEM_PGOFF_COMPLETION_RING, &offsets.cr, TRANSMIT),
+            Ring::map(fd, XDP_PGOFF_RX_RING, &offsets.rx, receive),
+            Ring::map(fd, XDP_PGOFF_TX_RING, &offsets.tx, transmit),
+            Ring::map(fd, XDP_UMEM_PGOFF_FILL_RING, &offsets.fr, receive),
+            Ring::map(fd, XDP_UMEM_PGOFF_COMPLETION_RING, &offsets.cr, transmit),
         )
     };
     Ok((rings.0?, rings.1?, rings.2?, rings.3?))

@@ -14,7 +14,7 @@ use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 use wire::ethernet::EtherType;
 use wire::{arp, ethernet, ipv4, ipv6, protocol};
 
-use crate::{Alarm, Caps, Mail, News, Port};
+use crate::{Alarm, Caps, Mail, News, Pools, Port};
 
 /// Bytes of frames that wait for a stack from each other one. What does not fit is lost; it was
 /// news that is asked for again.
@@ -96,6 +96,10 @@ impl<P: Port> Port for Fanout<P> {
 
     fn caps(&self) -> Caps {
         self.inner.caps()
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        self.inner.pools()
     }
 
     fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), P::Error> {

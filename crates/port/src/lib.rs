@@ -5,7 +5,8 @@
 //! one makes a link bad on purpose, the other writes down what passes.
 //!
 //! Invariant: a port owns no frame between calls but what [`Faulty`] holds back; a frame handed to
-//! [`Port::tx`] is sent and given back to its pool, or still in the batch.
+//! [`Port::tx`] is sent and given back to its pool, still in the batch, or lent by the pool to
+//! whoever sends it ([`Pool::lend`]).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -44,6 +45,13 @@ pub trait Port {
 
     /// What the port can do. Does not change.
     fn caps(&self) -> Caps;
+
+    /// The pools that frames of this port are in, where it shares their memory with whoever carries
+    /// them; they are handed over once, and no others may be given to the port then. `None`: any
+    /// pool will do.
+    fn pools(&mut self) -> Option<Pools> {
+        None
+    }
 
     /// Adds frames that have arrived at the end of `into`, in order, until it is full, the pool is
     /// empty or there are no more. What cannot be taken waits in the port, or is lost where the
@@ -96,6 +104,24 @@ pub trait Port {
     /// Something about the link that the host has learnt, if there is any that was not told yet.
     fn news(&mut self) -> Option<News> {
         None
+    }
+}
+
+/// Pools that a port brings along. What it keeps for itself is lent out of them, and never all:
+/// several batches are left in either for who drives the port.
+#[derive(Debug)]
+pub struct Pools {
+    /// For frames that arrive: what [`Port::rx`] is given.
+    pub arrivals: Pool,
+    /// For frames going out: what [`Port::tx`] is given.
+    pub departures: Pool,
+}
+
+impl Pools {
+    /// Bytes of memory that both take.
+    #[must_use]
+    pub const fn bytes_reserved(&self) -> usize {
+        self.arrivals.bytes_reserved() + self.departures.bytes_reserved()
     }
 }
 

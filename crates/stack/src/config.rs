@@ -27,7 +27,8 @@ pub struct Config {
     /// Buffers of 4 KiB, for bytes that were sent and not acknowledged, or received and not
     /// consumed. A connection takes one while it answers.
     pub buffers: u32,
-    /// Packet buffers, of 1.6 KiB where the MTU is 1,500. As many packets as the port takes at once are enough.
+    /// Packet buffers, of 1.6 KiB where the MTU is 1,500. As many packets as the port takes at once are
+    /// enough. Ports that bring their own pools (AF_XDP) have their own number of them.
     pub frames: u32,
     /// The settings of TCP connections.
     pub tcp: tcp::Config,

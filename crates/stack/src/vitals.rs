@@ -26,7 +26,7 @@ pub struct Vitals {
     pub buffers: Counter,
     /// See [`Vitals::buffers`].
     pub buffers_most: Counter,
-    /// Packet buffers in use, for packets on their way out; and how many there are.
+    /// Packet buffers in use, for packets on their way out, the port's included; and how many there are.
     pub frames: Counter,
     /// See [`Vitals::frames`].
     pub frames_most: Counter,

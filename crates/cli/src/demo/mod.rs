@@ -215,8 +215,9 @@ impl Pair<XdpPort> {
     ) -> Result<Self, ReserveError> {
         let network = Network::new(plan.connections).beside(shard);
         let board = Arc::new(Board::default());
-        let (alarm, bytes) = (far.alarm(), far.bytes());
-        let server = Server::at(far, &network, move || alarm.ring(), bytes)?;
+        let alarm = far.alarm();
+        // What the port takes is in the stack's pools.
+        let server = Server::at(far, &network, move || alarm.ring(), 0)?;
         let client = Client::new(near, &network, server.watch(), Arc::clone(&board))?;
         Ok(Self { server, client, plan, board })
     }

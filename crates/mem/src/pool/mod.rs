@@ -1,8 +1,10 @@
 //! Packet buffers: [`Pool`], the [`Frame`] that is a handle to one, and [`Batch`]. Invariant: each
-//! buffer is either free or named by exactly one frame, so free and handed out add up to all.
+//! buffer is free, named by exactly one frame, or lent to whoever shares the memory, so these three
+//! add up to all. A reference is only ever made to the bytes of a buffer that a frame names.
 
 mod batch;
 mod frame;
+mod lend;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,13 @@ pub struct Pool {
     free_count: u32,
     /// Buffers below this have been used at some time.
     high: u32,
+    /// Buffers that are lent.
+    lent: u32,
+    /// Bytes from the start of one buffer to that of the next, and how many of them lie before the
+    /// buffer: its head.
+    stride: usize,
+    head: usize,
+    /// What is left of the stride.
     buffer_bytes: usize,
 }
 
@@ -67,6 +76,9 @@ impl Pool {
             free: arena.place(count as usize)?,
             free_count: 0,
             high: 0,
+            lent: 0,
+            stride: buffer_bytes,
+            head: 0,
             buffer_bytes,
         })
     }
@@ -105,42 +117,36 @@ impl Pool {
     #[must_use]
     #[inline]
     pub fn data(&self, frame: &Frame) -> &[u8] {
-        &self.bytes[self.span(frame.index(), frame.range())]
+        self.bytes.part(self.span(frame))
     }
 
     /// The frame's data, to be changed.
     #[must_use]
     #[inline]
     pub fn data_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
-        let span = self.span(frame.index(), frame.range());
-        &mut self.bytes[span]
+        self.bytes.part_mut(self.span(frame))
     }
 
     /// The frame's whole buffer, to be filled; [`Frame::set_range`] then says where the data is.
     #[must_use]
     #[inline]
     pub fn buffer_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
-        let span = self.span(frame.index(), 0..self.buffer_bytes);
-        &mut self.bytes[span]
+        self.bytes.part_mut((self.base(frame), self.buffer_bytes))
     }
 
     /// One frame's data beside another's whole buffer, to copy or answer from the first into the
     /// second.
     #[must_use]
     pub fn data_and_buffer(&mut self, from: &Frame, into: &mut Frame) -> (&[u8], &mut [u8]) {
-        let data = self.span(from.index(), from.range());
-        let buffer = self.span(into.index(), 0..self.buffer_bytes);
-        match self.bytes.get_disjoint_mut([data, buffer]) {
-            Ok([data, buffer]) => (data, buffer),
-            // Two frames of one pool never share a buffer, and no frame's range leaves its own.
-            Err(_) => (&[], &mut []),
-        }
+        let (data, buffer) = (self.span(from), (self.base(into), self.buffer_bytes));
+        // Two frames of one pool never share a buffer, and no frame's range leaves its own.
+        self.bytes.two_parts(data, buffer).unwrap_or((&[], &mut []))
     }
 
     /// Starts loading the first cache line of the frame's data.
     #[inline]
     pub fn prefetch(&self, frame: &Frame) {
-        self.bytes.prefetch(self.span(frame.index(), frame.range()).start);
+        self.bytes.prefetch(self.base(frame) + frame.range().start);
     }
 
     /// Buffers that can be taken now.
@@ -152,7 +158,7 @@ impl Pool {
     /// Buffers that are taken: every frame that exists.
     #[must_use]
     pub const fn taken(&self) -> u32 {
-        self.high - self.free_count
+        self.high - self.free_count - self.lent
     }
 
     /// Buffers in all.
@@ -171,7 +177,7 @@ impl Pool {
     /// Bytes of memory in use: every buffer that was ever taken.
     #[must_use]
     pub const fn bytes_touched(&self) -> usize {
-        self.high as usize * (self.buffer_bytes + size_of::<u32>())
+        self.high as usize * (self.stride + size_of::<u32>())
     }
 
     /// Bytes of address space reserved.
@@ -180,13 +186,27 @@ impl Pool {
         self.bytes.bytes() + self.free.bytes()
     }
 
-    /// Where a part of a buffer is in `bytes`. A range beyond the buffer is cut off, so that one
-    /// frame can never reach into another's.
+    /// Where a frame's buffer is in `bytes`.
     #[inline]
-    fn span(&self, index: u32, part: Range<usize>) -> Range<usize> {
-        let base = index as usize * self.buffer_bytes;
-        let (start, end) = (part.start.min(self.buffer_bytes), part.end.min(self.buffer_bytes));
-        base + start..base + end
+    const fn base(&self, frame: &Frame) -> usize {
+        frame.index() as usize * self.stride + self.head
+    }
+
+    /// Where a frame's data is in `bytes`, and how long. What is beyond its buffer is cut off, so
+    /// that one frame can never reach into another's.
+    #[inline]
+    fn span(&self, frame: &Frame) -> (usize, usize) {
+        let Range { start, end } = frame.range();
+        if end > self.buffer_bytes {
+            return self.cut(frame);
+        }
+        (self.base(frame) + start, end - start)
+    }
+
+    #[cold]
+    fn cut(&self, frame: &Frame) -> (usize, usize) {
+        let start = frame.range().start.min(self.buffer_bytes);
+        (self.base(frame) + start, self.buffer_bytes - start)
     }
 }
 
@@ -195,6 +215,7 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("capacity", &self.capacity())
             .field("taken", &self.taken())
+            .field("lent", &self.lent)
             .field("buffer_bytes", &self.buffer_bytes)
             .finish_non_exhaustive()
     }

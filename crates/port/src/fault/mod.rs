@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use base::{Instant, Prng};
 use mem::{Batch, Frame, Pool};
 
-use crate::{Caps, News, Port};
+use crate::{Caps, News, Pools, Port};
 
 /// How bad a link is, in the direction towards whoever receives. Chances are in parts per million
 /// of frames.
@@ -147,6 +147,10 @@ impl<P: Port> Port for Faulty<P> {
 
     fn caps(&self) -> Caps {
         self.inner.caps()
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        self.inner.pools()
     }
 
     fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), P::Error> {

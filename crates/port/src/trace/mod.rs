@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use base::Instant;
 use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 
-use crate::{Caps, News, Port};
+use crate::{Caps, News, Pools, Port};
 pub use filter::Filter;
 use pcapng::{Direction, Place};
 
@@ -98,6 +98,10 @@ impl<P: Port> Port for Tracer<P> {
 
     fn caps(&self) -> Caps {
         self.inner.caps()
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        self.inner.pools()
     }
 
     fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), P::Error> {

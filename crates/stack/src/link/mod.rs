@@ -22,7 +22,7 @@ use core::net::IpAddr;
 use ::tcp::Flow;
 use base::Instant;
 use mem::{Arena, Batch, Frame, Pool, ReserveError};
-use port::{Caps, News, Port};
+use port::{Caps, News, Pools, Port};
 use wire::ethernet::Mac;
 
 use crate::{Config, Drops, Route};
@@ -51,7 +51,7 @@ pub(crate) struct Link<P: Port> {
     pub(crate) addresses: Addresses,
     routes: Routes,
     neighbors: Neighbors,
-    /// Buffers of packets going out.
+    /// Buffers of packets going out. Those lent out of it are on their way already.
     frames: Pool,
     /// Packets built and not yet taken by the port.
     out: Batch,
@@ -70,22 +70,18 @@ pub(crate) struct Link<P: Port> {
 }
 
 impl<P: Port> Link<P> {
-    pub(crate) fn new_in(
-        arena: &mut Arena,
-        port: P,
-        config: &Config,
-        drops: Arc<Drops>,
-    ) -> Result<Self, ReserveError> {
+    /// `frames`: the pool for packets going out over this port.
+    pub(crate) fn new(port: P, frames: Pool, config: &Config, drops: Arc<Drops>) -> Self {
         let caps = port.caps();
-        Ok(Self {
+        Self {
             port,
             caps,
             mtu: caps.mtu,
             mac: config.mac,
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
-            neighbors: Neighbors::new(config.frames, caps.host_finds_neighbors),
-            frames: Pool::new_in(arena, config.frames, buffer_bytes(caps.mtu))?,
+            neighbors: Neighbors::new(frames.capacity(), caps.host_finds_neighbors),
+            frames,
             out: Batch::new(),
             packets: (0, 0),
             now: Instant::ZERO,
@@ -94,16 +90,23 @@ impl<P: Port> Link<P> {
             drops,
             datagrams: Takers::new(config.secrets.flows.secret_hash([2])),
             expired: Vec::new(),
-        })
+        }
     }
 
-    /// A pool for packets that arrive over this link: one batch.
-    pub(crate) fn arrivals_in(arena: &mut Arena, mtu: u16) -> Result<Pool, ReserveError> {
-        Pool::new_in(arena, Batch::CAPACITY as u32, buffer_bytes(mtu))
+    /// Pools for a port that brings none: for packets going out, and for one batch of those that
+    /// arrive.
+    pub(crate) fn pools_in(
+        arena: &mut Arena,
+        config: &Config,
+        mtu: u16,
+    ) -> Result<Pools, ReserveError> {
+        let bytes = buffer_bytes(mtu);
+        let departures = Pool::new_in(arena, config.frames, bytes)?;
+        Ok(Pools { arrivals: Pool::new_in(arena, Batch::CAPACITY as u32, bytes)?, departures })
     }
 
-    /// Bytes of an arena that a link and its pool for arrivals take.
-    pub(crate) const fn bytes_for(config: &Config, mtu: u16) -> usize {
+    /// Bytes of an arena that a link's pools take.
+    pub(crate) const fn bytes_for_pools(config: &Config, mtu: u16) -> usize {
         let bytes = buffer_bytes(mtu);
         Pool::bytes_for(config.frames, bytes)
             .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, bytes))
@@ -234,9 +237,9 @@ impl<P: Port> Link<P> {
         self.port.lost()
     }
 
-    /// Packet buffers in use.
-    pub(crate) const fn frames_taken(&self) -> u32 {
-        self.frames.taken()
+    /// Packet buffers in use, here or on their way.
+    pub(crate) const fn frames_in_use(&self) -> u32 {
+        self.frames.taken() + self.frames.lent()
     }
 
     /// Packet buffers that there are.

@@ -8,7 +8,7 @@ use std::vec;
 
 use ::tcp::Flow;
 use base::{Instant, Limits, SipKey};
-use mem::{Arena, Batch, Pool};
+use mem::{Batch, Pool};
 use port::{Caps, MemPort, News, Port};
 use wire::ethernet::{self, EtherType, Mac};
 use wire::protocol::{self, Ecn};
@@ -64,7 +64,8 @@ impl Bench {
         };
         let (port, wire) = MemPort::pair(1 << 16, caps).unwrap();
         let drops = Arc::new(Drops::default());
-        let link = Link::new_in(&mut Arena::separate(), port, &config, Arc::clone(&drops)).unwrap();
+        let frames = Pool::new(config.frames, 2048).unwrap();
+        let link = Link::new(port, frames, &config, Arc::clone(&drops));
         let (pool, now) = (Pool::new(200, 2048).unwrap(), Instant::from_millis(500_000));
         Self { link, wire, pool, now, drops }
     }

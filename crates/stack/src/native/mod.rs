@@ -33,7 +33,7 @@ use core::ops::RangeInclusive;
 use app::{Counters, Engine, Handler, Seen};
 use base::{ConnId, Instant, Prng, SipKey};
 use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
-use port::Port;
+use port::{Pools, Port};
 use tcp::{ChallengeLimit, Cookies, Reset, Tuple};
 
 use crate::blocks::Blocks;
@@ -169,7 +169,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     /// # Errors
     /// [`ReserveError`] when the limits are larger than what can be reserved.
     pub fn new(
-        port: P,
+        mut port: P,
         config: &Config,
         counters: Arc<Counters>,
         now: Instant,
@@ -178,14 +178,25 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         let drops = Arc::clone(&vitals.drops);
         let limits = &config.limits;
         let mtu = port.caps().mtu;
-        let reserved = Self::bytes_for(config, mtu);
+        let brought = port.pools();
+        let mut reserved = match brought {
+            Some(_) => Self::bytes_for_tables(config),
+            None => Self::bytes_for(config, mtu),
+        };
         let mut arena = Arena::new(reserved, Touch::Later)?;
+        let Pools { arrivals, departures } = match brought {
+            Some(pools) => {
+                reserved += pools.bytes_reserved();
+                pools
+            }
+            None => Link::<P>::pools_in(&mut arena, config, mtu)?,
+        };
         let settings = Settings::new(config, mtu);
         // Not a secret worth much, and different in every process: the budget must only be hard to
         // tell from outside.
         let seed = config.secrets.flows.secret_hash([u64::from(config.shard)]);
         let core = Core {
-            link: Link::new_in(&mut arena, port, config, Arc::clone(&drops))?,
+            link: Link::new(port, departures, config, Arc::clone(&drops)),
             flows: Flows::new_in(
                 &mut arena,
                 limits.connections,
@@ -225,7 +236,6 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             now,
             draining: false,
         };
-        let arrivals = Link::<P>::arrivals_in(&mut arena, mtu)?;
         core.tell_sizes(reserved);
         Ok(Self {
             core,
@@ -238,18 +248,22 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
     }
 
     /// Bytes of memory that an engine reserves for a configuration and packets of at most `mtu`
-    /// bytes, beside its working blocks.
+    /// bytes, beside its working blocks, over a port that brings no pools.
     #[must_use]
     pub const fn bytes_for(config: &Config, mtu: u16) -> usize {
+        Self::bytes_for_tables(config).saturating_add(Link::<P>::bytes_for_pools(config, mtu))
+    }
+
+    /// The same without the pools of packets.
+    const fn bytes_for_tables(config: &Config) -> usize {
         let limits = &config.limits;
         Flows::<C>::bytes_for(limits.connections)
             .saturating_add(Clients::bytes_for(limits.connections, limits.connections_per_client))
             .saturating_add(Pool::bytes_for(config.buffers, BUFFER_BYTES))
             .saturating_add(TimerWheel::bytes_for(config.working))
-            .saturating_add(Link::<P>::bytes_for(config, mtu))
     }
 
-    /// Bytes reserved for tables and pools, and on which kind of pages.
+    /// Bytes reserved for tables and pools, and on which kind of pages the tables are.
     #[must_use]
     pub const fn reserved(&self) -> (usize, Pages) {
         (self.reserved, self.pages)
@@ -411,7 +425,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         vitals.working.set(u64::from(self.at_work()));
         vitals.time_wait.set(u64::from(self.in_time_wait));
         vitals.buffers.set(u64::from(self.buffers.taken()));
-        vitals.frames.set(u64::from(self.link.frames_taken()));
+        vitals.frames.set(u64::from(self.link.frames_in_use()));
     }
 
     /// What there is in all, which does not change.
