@@ -1,7 +1,8 @@
-//! What the port alone reaches: `frames send|receive|echo DEVICE SECONDS` sends frames of 64 bytes to
-//! port 80 of the other end, takes those that come, or sends each back to where it came from, as fast
-//! as it can, and prints how many a second; what comes is counted from the first on. For one host at each end of a veth pair, as root;
-//! `cargo xtask bench net` runs it beside DPDK's testpmd.
+//! What the port alone reaches: `frames send|receive|echo DEVICE SECONDS [BYTES]` sends frames of 64
+//! bytes, or so many, to port 80 of the other end, takes those that come, or sends each back to where
+//! it came from, as fast as it can, and prints how many a second; what comes is counted from the first
+//! on. For one host at each end of a veth pair, as root; `cargo xtask bench net` runs it beside DPDK's
+//! testpmd.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,13 +12,18 @@ use mem::{Batch, Frame, Pool};
 use port::{Pools, Port};
 use port_xdp::{Attachment, Interface, Options, XdpPort};
 
-/// Bytes of a frame without its check sequence: the shortest that Ethernet has.
-const FRAME: usize = 60;
+/// Bytes of the shortest frame that Ethernet has.
+const SHORTEST: usize = 64;
+/// Bytes of its check sequence, which no port sees, and of the header before the packet.
+const CHECK_SEQUENCE: usize = 4;
+const ETHERNET: usize = 14;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [what, device, seconds] = words.as_slice() else {
-        return Err("frames send|receive|echo DEVICE SECONDS".into());
+    let (what, device, seconds, bytes) = match words.as_slice() {
+        [what, device, seconds] => (what, device, seconds, SHORTEST),
+        [what, device, seconds, bytes] => (what, device, seconds, bytes.parse()?),
+        _ => return Err("frames send|receive|echo DEVICE SECONDS [BYTES]".into()),
     };
     let interface = Interface::look_up(device)?;
     let all = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 80);
@@ -34,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Pools { mut arrivals, mut departures } = port.pools().ok_or("the port has no memory")?;
     let time = Duration::from_secs(seconds.parse()?);
     let count = match what.as_str() {
-        "send" => send(&mut port, &mut departures, &frame(&interface)?, time)?,
+        "send" => send(&mut port, &mut departures, &frame(&interface, bytes)?, time)?,
         "receive" => receive(&mut port, &mut arrivals, None, time)?,
         "echo" => receive(&mut port, &mut arrivals, Some(&mut departures), time)?,
         _ => return Err(format!("there is no {what}").into()),
@@ -43,20 +49,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A segment without payload, from this end to the neighbour that the kernel knows.
-fn frame(interface: &Interface) -> Result<[u8; FRAME], Box<dyn Error>> {
+/// A segment from this end to the neighbour that the kernel knows.
+fn frame(interface: &Interface, bytes: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+    let longest = usize::from(interface.mtu) + ETHERNET;
+    let bytes = bytes.max(SHORTEST) - CHECK_SEQUENCE;
+    if bytes > longest {
+        return Err(format!("the link takes frames of {longest} bytes").into());
+    }
     let known = |own: &IpAddr| own.is_ipv4();
     let own = interface.addresses.iter().find(|own| known(own)).ok_or("no IPv4 address")?;
     let neighbor = interface.neighbors.iter().find(|(address, _)| known(address));
     let (to, mac) = neighbor.ok_or("no neighbour is known: ping it first")?;
     let (IpAddr::V4(own), IpAddr::V4(to)) = (own, to) else { return Err("not IPv4".into()) };
-    let mut frame = [0; FRAME];
+    let mut frame = vec![0; bytes];
     frame[..6].copy_from_slice(mac);
     frame[6..12].copy_from_slice(&interface.mac);
-    // IPv4, a header of five words; 40 bytes in all; TCP.
+    // IPv4, a header of five words; TCP. The shortest is padded behind its 40 bytes.
     frame[12..14].copy_from_slice(&[0x08, 0x00]);
     frame[14] = 0x45;
-    frame[17] = 40;
+    let length = if bytes + CHECK_SEQUENCE == SHORTEST { 40 } else { bytes - ETHERNET };
+    frame[16..18].copy_from_slice(&u16::try_from(length)?.to_be_bytes());
     frame[22] = 64;
     frame[23] = 6;
     frame[26..30].copy_from_slice(&own.octets());
