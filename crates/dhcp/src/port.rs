@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::Instant;
 use mem::{Batch, Frame, Pool, ReserveError};
-use port::{Alarm, Caps, News, Port};
+use port::{Alarm, Caps, News, Pools, Port};
 use wire::ethernet::Mac;
 
 use crate::frame::{self, FRAME_MAX, Incoming, Outgoing};
@@ -263,6 +263,10 @@ impl<P: Port> Port for Leased<P> {
 
     fn caps(&self) -> Caps {
         self.inner.caps()
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        self.inner.pools()
     }
 
     fn rx(&mut self, now: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), P::Error> {
