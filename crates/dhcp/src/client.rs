@@ -72,7 +72,7 @@ pub enum Loss {
 
 /// A client of DHCP for one Ethernet address.
 ///
-/// [`Client::poll`] says what is to be sent, [`Client::message`] and [`Client::arp`] take what has
+/// `poll` says what is to be sent, `message` and `arp` take what has
 /// arrived, [`Client::event`] tells what has changed.
 #[derive(Debug)]
 pub struct Client {
@@ -169,7 +169,7 @@ impl Client {
         self.own
     }
 
-    /// When [`Client::poll`] is to be called even if nothing arrives.
+    /// When `poll` is to be called even if nothing arrives.
     #[must_use]
     pub const fn deadline(&self) -> Instant {
         if self.urgent.is_some() { Instant::ZERO } else { self.at }

@@ -10,7 +10,7 @@
 //! | `acquire` | waits for the first lease |
 //!
 //! The client is beneath the stack and not in it: an address is a matter of the link, and stacks hear of
-//! it as they do where the kernel has the link, by [`port::News`]. So any number of shards share a lease,
+//! it as they do where the kernel has the link, by `port::News`. So any number of shards share a lease,
 //! and nothing in the stack has to be able to send without an address.
 //!
 //! Invariant: no packet, whatever is in it, makes the client panic, and none is believed that does not
