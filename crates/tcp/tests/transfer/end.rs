@@ -263,7 +263,9 @@ fn arrival<'a>(packet: &'a Packet, payload: &[u8]) -> Arrival<'a> {
 pub fn config() -> Config {
     let mut config = Config::default();
     config.timeouts.time_wait = Duration::from_secs(1);
-    // The other end may have to send each segment several times, ever more slowly.
-    config.timeouts.fin_wait_2 = Duration::from_secs(3_600);
+    // Either end may have to send a segment many times, ever more slowly: one transfer in some 400,000
+    // took longer than the five minutes that connections are given otherwise.
+    config.timeouts.user = Duration::from_secs(86_400);
+    config.timeouts.fin_wait_2 = Duration::from_secs(86_400);
     config
 }
