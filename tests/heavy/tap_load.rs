@@ -84,14 +84,15 @@ fn load_goes_over_a_device_of_its_own_and_every_answer_is_right() -> Outcome {
 #[ignore = "needs root, iproute2 and curl: cargo xtask heavy"]
 fn a_device_that_becomes_narrower_during_an_answer_is_followed() -> Outcome {
     const ADMIN: &str = "127.0.0.1:9";
-    // Much more than the client's kernel takes ahead of curl (tcp_rmem ends at 6 MB): the server is to be
-    // in the middle of it for seconds.
     const LARGE: usize = 32 << 20;
     let tree = Tree::new()?;
     tree.file("index.html", "hello\n")?;
     tree.file("large", pattern(LARGE))?;
     for made in [Made::ByCrore, Made::Before { mtu: 9000, several_queues: true }] {
         let host = Host::new(made)?;
+        // The client's kernel takes little ahead of curl: the server is to be in the middle of its answer.
+        let little = "4096 131072 1048576";
+        host.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_rmem", little)?))?;
         let _crore = host.serve(tree.root(), &["--shards", "2", "--admin", ADMIN])?;
         let got = tree.root().join("got");
         for (ip, headers) in [(STACK.to_owned(), 40), (format!("[{STACK_V6}]"), 60)] {
