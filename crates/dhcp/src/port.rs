@@ -318,9 +318,13 @@ impl<P: Port> Port for Leased<P> {
     }
 
     fn news(&mut self) -> Option<News> {
-        if let Some(News::Mtu(mtu)) = self.inner.news() {
-            self.mtu.0 = mtu;
-            return Some(News::Mtu(mtu.min(self.mtu.1)));
+        match self.inner.news() {
+            Some(News::Mtu(mtu)) => {
+                self.mtu.0 = mtu;
+                return Some(News::Mtu(mtu.min(self.mtu.1)));
+            }
+            Some(other) => return Some(other),
+            None => {}
         }
         let news = match self.part.as_mut()? {
             Part::Holder(holder) => holder.news.pop_front()?,

@@ -1,6 +1,7 @@
 //! The client against a server that follows a script, in virtual time.
 
 mod hostile;
+mod news;
 mod port;
 mod server;
 
