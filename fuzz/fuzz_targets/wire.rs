@@ -30,8 +30,11 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = (view.repr(), view.payload());
     }
     if let Ok(view) = tcp::View::new(bytes) {
-        let length = view.repr().emit(&mut out).unwrap();
-        assert_eq!(tcp::View::new(&out[..length]).unwrap().repr(), view.repr());
+        // We align what others pack: SACK blocks that fit without padding may not all fit with it.
+        let mut repr = view.repr();
+        repr.options.sack.truncate(repr.options.sack_room());
+        let length = repr.emit(&mut out).unwrap();
+        assert_eq!(tcp::View::new(&out[..length]).unwrap().repr(), repr);
     }
     if let Ok(repr) = icmpv4::Repr::parse(bytes)
         && repr.length() <= out.len()

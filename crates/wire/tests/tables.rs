@@ -100,6 +100,20 @@ fn sack_blocks_take_what_room_is_left() {
 }
 
 #[test]
+fn sack_blocks_that_another_packs_tighter_are_all_read_and_written_as_far_as_they_fit() {
+    let blocks: Vec<u8> = (0..24).collect();
+    let packed = [&[2, 4, 5, 180, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 5, 26][..], &blocks].concat();
+    let mut options = parsed(&packed);
+    assert_eq!((packed.len(), options.sack.as_slice().len()), (40, 3));
+    assert_eq!((options.sack_room(), options.length()), (2, 36), "we align timestamps and blocks");
+    let mut bytes = [0; 60];
+    let repr = tcp::Repr { options, ..tcp::Repr::default() };
+    let length = repr.emit(&mut bytes).unwrap();
+    options.sack.truncate(2);
+    assert_eq!(tcp::View::new(&bytes[..length]).unwrap().repr().options, options);
+}
+
+#[test]
 fn tcp_lengths() {
     let mut bytes = [0u8; 24];
     for (words, expected) in [
