@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::Instant;
 use mem::{Batch, Frame, Pool, ReserveError};
-use port::{Alarm, Caps, News, Pools, Port};
+use port::{Alarm, Caps, Lost, News, Pools, Port};
 use wire::ethernet::Mac;
 
 use crate::frame::{self, FRAME_MAX, Incoming, Outgoing};
@@ -309,7 +309,7 @@ impl<P: Port> Port for Leased<P> {
         self.inner.passed(pool)
     }
 
-    fn lost(&self) -> u64 {
+    fn lost(&self) -> Lost {
         self.inner.lost()
     }
 

@@ -3,9 +3,10 @@
 
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use ::port::{Alarm, Caps, News, Port};
+use ::port::{Alarm, Caps, Lost, News, Pools, Port};
 use base::Instant;
 use mem::{Batch, Frame, Pool};
 use netlink::{Netlink, Watched};
@@ -38,8 +39,8 @@ pub struct TapPort {
     long: Box<[u8]>,
     /// What is in `long`, while it is being cut.
     uncut: Option<(Uncut, usize)>,
-    /// Frames dropped: too long, or with a wrong checksum.
-    dropped: u64,
+    /// Frames dropped.
+    lost: Lost,
     /// Whether frames are sent one by one and with the checksums that they have.
     as_given: bool,
     /// What becomes of the device. None for a port that only sends, and where the kernel does not say.
@@ -48,7 +49,7 @@ pub struct TapPort {
 
 /// Hears of the device's MTU.
 #[derive(Debug)]
-struct Watch {
+pub(crate) struct Watch {
     netlink: Netlink,
     index: u32,
     /// Calls of [`Port::rx`] since the kernel was last asked.
@@ -81,19 +82,23 @@ impl TapPort {
         let port = |queue| {
             let watch = Netlink::watch(Watched::Links).ok();
             let watch = watch.map(|netlink| Watch { netlink, index, calls: 0, mtu: None });
-            let long = vec![0; Pool::BUFFER_BYTES_MAX + UNCUT_MAX].into();
-            Ok(Self {
-                queue,
-                alarm: Alarm::new()?,
-                mtu,
-                long,
-                uncut: None,
-                dropped: 0,
-                as_given: false,
-                watch,
-            })
+            Self::new(queue, mtu, watch)
         };
         device.into_queues().into_iter().map(port).collect()
+    }
+
+    /// A port on whatever gives and takes frames as a device's queue does.
+    pub(crate) fn new(queue: OwnedFd, mtu: u16, watch: Option<Watch>) -> Result<Self, Errno> {
+        Ok(Self {
+            queue,
+            alarm: Alarm::new()?,
+            mtu,
+            long: vec![0; Pool::BUFFER_BYTES_MAX + UNCUT_MAX].into(),
+            uncut: None,
+            lost: Lost::default(),
+            as_given: false,
+            watch,
+        })
     }
 
     /// Another port on the same queue, for a thread that only sends. What either receives, the other
@@ -105,7 +110,8 @@ impl TapPort {
         let queue = rustix::io::fcntl_dupfd_cloexec(&self.queue, 0)?;
         let long = vec![0; self.long.len()].into();
         let alarm = Alarm::new()?;
-        Ok(Self { queue, alarm, long, uncut: None, dropped: 0, watch: None, ..*self })
+        let lost = Lost::default();
+        Ok(Self { queue, alarm, long, uncut: None, lost, watch: None, ..*self })
     }
 
     /// Has frames sent as they are given: none joined to the one before, no checksum filled in. For
@@ -119,12 +125,6 @@ impl TapPort {
     #[must_use]
     pub fn alarm(&self) -> Alarm {
         self.alarm.clone()
-    }
-
-    /// Frames dropped because they were too long or their checksum was wrong.
-    #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     /// Reads one frame. `Ok(false)`: there is none.
@@ -161,7 +161,7 @@ impl TapPort {
         if length > room || header.is_to_be_cut() && length > self.longest() {
             self.begin_to_cut(pool, frame, length, header);
         } else if !header.vouches_for_checksum() && !verifies(pool.data(&frame)) {
-            self.dropped += 1;
+            self.lost.checksum += 1;
             pool.give(frame);
         } else if let Err(frame) = into.push(frame) {
             pool.give(frame);
@@ -180,7 +180,7 @@ impl TapPort {
         self.long[..data.len()].copy_from_slice(data);
         pool.give(frame);
         self.uncut = Uncut::new(&self.long[..length], header).map(|uncut| (uncut, length));
-        self.dropped += u64::from(self.uncut.is_none());
+        self.lost.frames += u64::from(self.uncut.is_none());
     }
 
     /// Adds segments of a long frame. False when there are more than can be taken now.
@@ -242,7 +242,7 @@ impl TapPort {
                 Err(Errno::BADFD) => return Err(Errno::BADFD),
                 // The interface is down, or the kernel short of memory: lost on the way.
                 Err(_) => {
-                    self.dropped += 1;
+                    self.lost.frames += 1;
                     return Ok(true);
                 }
             }
@@ -284,8 +284,8 @@ impl Port for TapPort {
         Ok(())
     }
 
-    fn lost(&self) -> u64 {
-        self.dropped
+    fn lost(&self) -> Lost {
+        self.lost
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), Errno> {
@@ -304,6 +304,24 @@ impl Port for TapPort {
     fn news(&mut self) -> Option<News> {
         self.watch.as_mut()?.mtu.take().map(News::Mtu)
     }
+
+    fn pools(&mut self) -> Option<Pools> {
+        None
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn pass_on(&mut self, _: &[u8], _: u16) -> bool {
+        false
+    }
+
+    fn passed(&mut self, _: &mut Pool) -> Option<(Frame, u16)> {
+        None
+    }
+
+    fn find(&mut self, _: IpAddr) {}
 }
 
 /// Whether a frame is no TCP segment, or one with the right checksum.

@@ -2,13 +2,18 @@
 //! is tested in `tests/heavy`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 
-use base::Seq;
+use ::port::{Lost, Port};
+use base::{Instant, Seq};
+use mem::{Batch, Pool};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::checksum::Sum;
 use wire::ethernet::{self, EtherType, Mac};
 use wire::protocol::{Ecn, TCP};
 use wire::{ipv4, ipv6, tcp};
 
+use crate::TapPort;
 use crate::join::{Run, Segment};
 use crate::split::Uncut;
 
@@ -174,4 +179,34 @@ fn a_frame_that_contradicts_its_header_is_not_cut() {
     assert_eq!(Uncut::new(&whole[..2000], header), None);
     let nothing = crate::vnet::Header::tcp_to_be_cut(34, 66, 0, false);
     assert_eq!(Uncut::new(&whole, nothing), None);
+}
+
+/// Gives a port frames as a device's queue would: each after what is said of it.
+fn port_and_device() -> (TapPort, OwnedFd) {
+    let (near, far) =
+        socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::NONBLOCK, None).unwrap();
+    (TapPort::new(near, 1500, None).unwrap(), far)
+}
+
+/// It was counted among the frames that the port could not carry.
+#[test]
+fn a_wrong_checksum_is_counted_as_one_unless_the_kernel_vouches_for_it() {
+    let (mut port, device) = port_and_device();
+    let mut pool = Pool::new(8, 2048).unwrap();
+    for ends in [V4, V6] {
+        let right = frame(ends, 1, 0x10, b"right");
+        let mut wrong = right.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        let before = port.lost();
+        for (vouched, frame) in [(0, &right), (0, &wrong), (1, &wrong), (2, &wrong)] {
+            let said = [vouched, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            rustix::io::write(&device, &[&said[..], frame].concat()).unwrap();
+        }
+        let mut batch = Batch::new();
+        port.rx(Instant::ZERO, &mut pool, &mut batch).unwrap();
+        assert_eq!(batch.len(), 3);
+        assert_eq!(port.lost(), Lost { checksum: before.checksum + 1, frames: 0 });
+        batch.give_all(&mut pool);
+    }
+    assert_eq!(pool.available(), pool.capacity());
 }

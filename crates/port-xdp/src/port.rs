@@ -11,7 +11,7 @@ use std::time::Duration;
 use base::Instant;
 use mem::{Batch, Frame, Pages, Pool};
 use netlink::{Netlink, Route, Watched};
-use port::{Alarm, Caps, Mail, News, Pools, Port};
+use port::{Alarm, Caps, Lost, Mail, News, Pools, Port};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -248,8 +248,9 @@ impl Port for XdpPort {
         self.mail.as_mut()?.take(pool)
     }
 
-    fn lost(&self) -> u64 {
-        self.sockets.iter().map(|socket| socket.counted.oversized + socket.counted.lost).sum()
+    fn lost(&self) -> Lost {
+        let counted = self.counted();
+        Lost { frames: counted.oversized + counted.lost, checksum: 0 }
     }
 
     fn find(&mut self, neighbor: IpAddr) {
@@ -262,6 +263,10 @@ impl Port for XdpPort {
 
     fn news(&mut self) -> Option<News> {
         self.changes.news.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {

@@ -178,7 +178,7 @@ fn frames_of_every_length_arrive_whole_and_every_buffer_comes_back() {
             let count = count as u64;
             (count, count)
         });
-        assert_eq!(far.port.lost(), 0);
+        assert_eq!(far.port.lost(), port::Lost::default());
     }
 }
 

@@ -14,7 +14,7 @@ use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 use wire::ethernet::EtherType;
 use wire::{arp, ethernet, ipv4, ipv6, protocol};
 
-use crate::{Alarm, Caps, Mail, News, Pools, Port};
+use crate::{Alarm, Caps, Lost, Mail, News, Pools, Port};
 
 /// Bytes of frames that wait for a stack from each other one. What does not fit is lost; it was
 /// news that is asked for again.
@@ -150,7 +150,7 @@ impl<P: Port> Port for Fanout<P> {
         self.mail.as_mut()?.take(pool)
     }
 
-    fn lost(&self) -> u64 {
+    fn lost(&self) -> Lost {
         self.inner.lost()
     }
 

@@ -39,6 +39,9 @@ pub use trace::{Filter, Recorder, Tracer};
 /// A link that Ethernet frames are sent over and arrive from, without their check sequence.
 ///
 /// One thread drives a port. The time of the turn is handed in; a port reads no clock.
+///
+/// No method has a body here: a port around another that forgot to hand one on would not compile,
+/// rather than keep what its inside has to say to itself.
 pub trait Port {
     /// What makes the port unusable. That a link loses frames is no error.
     type Error;
@@ -49,9 +52,7 @@ pub trait Port {
     /// The pools that frames of this port are in, where it shares their memory with whoever carries
     /// them; they are handed over once, and no others may be given to the port then. `None`: any
     /// pool will do.
-    fn pools(&mut self) -> Option<Pools> {
-        None
-    }
+    fn pools(&mut self) -> Option<Pools>;
 
     /// Adds frames that have arrived at the end of `into`, in order, until it is full, the pool is
     /// empty or there are no more. What cannot be taken waits in the port, or is lost where the
@@ -76,35 +77,34 @@ pub trait Port {
     fn wait(&mut self, until: Option<Instant>) -> Result<(), Self::Error>;
 
     /// When the port itself has something to hand over that has arrived already, if it has.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
+    fn deadline(&self) -> Option<Instant>;
 
     /// Gives a frame that belongs to no connection here to the next of the shards that share the
     /// link, one of which may know it. So many have done that with it before. `false` when there
     /// is no other that has not seen it.
-    fn pass_on(&mut self, _frame: &[u8], _passed: u16) -> bool {
-        false
-    }
+    fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool;
 
     /// A frame that another shard has passed on to this one, and how many have.
-    fn passed(&mut self, _pool: &mut Pool) -> Option<(Frame, u16)> {
-        None
-    }
+    fn passed(&mut self, pool: &mut Pool) -> Option<(Frame, u16)>;
 
-    /// Frames lost at the port since the start: longer than a buffer, damaged, more than could wait.
-    fn lost(&self) -> u64 {
-        0
-    }
+    /// What was lost at the port since the start.
+    fn lost(&self) -> Lost;
 
     /// Has the host find out where a neighbour is, where [`Caps::host_finds_neighbors`]. What it
     /// finds comes as [`News`].
-    fn find(&mut self, _neighbor: IpAddr) {}
+    fn find(&mut self, neighbor: IpAddr);
 
     /// Something about the link that the host has learnt, if there is any that was not told yet.
-    fn news(&mut self) -> Option<News> {
-        None
-    }
+    fn news(&mut self) -> Option<News>;
+}
+
+/// Frames that a port lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// Longer than a buffer, more than could wait, refused by the link.
+    pub frames: u64,
+    /// With a wrong checksum, where [`Caps::checksums_verified`]: the port looked.
+    pub checksum: u64,
 }
 
 /// Pools that a port brings along. What it keeps for itself is lent out of them, and never all:

@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base::{Instant, Prng};
-use mem::{Batch, Pool};
-use port::{Caps, Port};
+use mem::{Batch, Frame, Pool};
+use port::{Caps, Lost, News, Pools, Port};
 use wire::ethernet::{self, EtherType, Mac};
 
 use crate::attacker::Attacker;
@@ -311,5 +312,31 @@ impl Port for StationPort {
 
     fn wait(&mut self, _: Option<Instant>) -> Result<(), Infallible> {
         Ok(())
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        None
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn pass_on(&mut self, _: &[u8], _: u16) -> bool {
+        false
+    }
+
+    fn passed(&mut self, _: &mut Pool) -> Option<(Frame, u16)> {
+        None
+    }
+
+    fn lost(&self) -> Lost {
+        Lost::default()
+    }
+
+    fn find(&mut self, _: IpAddr) {}
+
+    fn news(&mut self) -> Option<News> {
+        None
     }
 }

@@ -109,9 +109,9 @@ impl Drops {
         self.0[reason as usize].add(1);
     }
 
-    /// What somebody else has counted.
-    pub(crate) fn set(&self, reason: Reason, packets: u64) {
-        self.0[reason as usize].set(packets);
+    /// Counts so many that somebody else has dropped.
+    pub(crate) fn add(&self, reason: Reason, packets: u64) {
+        self.0[reason as usize].add(packets);
     }
 
     /// Packets dropped for a reason so far.

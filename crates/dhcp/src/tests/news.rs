@@ -1,10 +1,11 @@
 //! What the port inside has to say is heard through the one around it.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use base::Instant;
-use mem::{Batch, Pool};
-use port::{Caps, News, Port};
+use mem::{Batch, Frame, Pool};
+use port::{Caps, Lost, News, Pools, Port};
 
 use crate::Leased;
 
@@ -29,6 +30,28 @@ impl Port for Teller {
     fn wait(&mut self, _: Option<Instant>) -> Result<(), Infallible> {
         Ok(())
     }
+
+    fn pools(&mut self) -> Option<Pools> {
+        None
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn pass_on(&mut self, _: &[u8], _: u16) -> bool {
+        false
+    }
+
+    fn passed(&mut self, _: &mut Pool) -> Option<(Frame, u16)> {
+        None
+    }
+
+    fn lost(&self) -> Lost {
+        Lost::default()
+    }
+
+    fn find(&mut self, _: IpAddr) {}
 
     fn news(&mut self) -> Option<News> {
         self.0.pop()

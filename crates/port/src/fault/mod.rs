@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use base::{Instant, Prng};
 use mem::{Batch, Frame, Pool};
 
-use crate::{Caps, News, Pools, Port};
+use crate::{Caps, Lost, News, Pools, Port};
 
 /// How bad a link is, in the direction towards whoever receives. Chances are in parts per million
 /// of frames.
@@ -187,7 +187,7 @@ impl<P: Port> Port for Faulty<P> {
         self.inner.passed(pool)
     }
 
-    fn lost(&self) -> u64 {
+    fn lost(&self) -> Lost {
         self.inner.lost()
     }
 

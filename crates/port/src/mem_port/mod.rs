@@ -5,11 +5,12 @@
 mod tests;
 
 use core::convert::Infallible;
+use core::net::IpAddr;
 
 use base::Instant;
-use mem::{Batch, Consumer, Pool, Producer, ReserveError, ring};
+use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 
-use crate::{Bell, Caps, Port};
+use crate::{Bell, Caps, Lost, News, Pools, Port};
 
 /// One end of a wire made of memory: two rings of packets, one for each direction. The ends may be
 /// driven by one thread or by two.
@@ -131,5 +132,31 @@ impl Port for MemPort {
         let into = &mut self.into;
         self.here.sleep(until, || !into.is_empty());
         Ok(())
+    }
+
+    fn pools(&mut self) -> Option<Pools> {
+        None
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn pass_on(&mut self, _: &[u8], _: u16) -> bool {
+        false
+    }
+
+    fn passed(&mut self, _: &mut Pool) -> Option<(Frame, u16)> {
+        None
+    }
+
+    fn lost(&self) -> Lost {
+        Lost { frames: self.oversized, checksum: 0 }
+    }
+
+    fn find(&mut self, _: IpAddr) {}
+
+    fn news(&mut self) -> Option<News> {
+        None
     }
 }

@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use base::Instant;
 use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
 
-use crate::{Caps, News, Pools, Port};
+use crate::{Caps, Lost, News, Pools, Port};
 pub use filter::Filter;
 use pcapng::{Direction, Place};
 
@@ -143,7 +143,7 @@ impl<P: Port> Port for Tracer<P> {
         self.inner.passed(pool)
     }
 
-    fn lost(&self) -> u64 {
+    fn lost(&self) -> Lost {
         self.inner.lost()
     }
 

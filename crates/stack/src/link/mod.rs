@@ -22,10 +22,10 @@ use core::net::IpAddr;
 use ::tcp::Flow;
 use base::Instant;
 use mem::{Arena, Batch, Frame, Pool, ReserveError};
-use port::{Caps, News, Pools, Port};
+use port::{Caps, Lost, News, Pools, Port};
 use wire::ethernet::Mac;
 
-use crate::{Config, Drops, Route};
+use crate::{Config, Drops, Reason, Route};
 pub(crate) use addresses::Addresses;
 pub(crate) use control::{Complaint, Trouble};
 use neighbors::Neighbors;
@@ -64,6 +64,8 @@ pub(crate) struct Link<P: Port> {
     /// What the port said when it failed.
     failure: Option<P::Error>,
     drops: Arc<Drops>,
+    /// What the port had lost when it was last asked.
+    lost: Lost,
     datagrams: Takers,
     /// Addresses that were lost, and whose connections have not been ended yet.
     expired: Vec<IpAddr>,
@@ -88,6 +90,7 @@ impl<P: Port> Link<P> {
             answering: None,
             failure: None,
             drops,
+            lost: Lost::default(),
             datagrams: Takers::new(config.secrets.flows.secret_hash([2])),
             expired: Vec::new(),
         }
@@ -232,9 +235,12 @@ impl<P: Port> Link<P> {
         self.packets
     }
 
-    /// Frames lost at the port.
-    pub(crate) fn lost(&self) -> u64 {
-        self.port.lost()
+    /// Counts what the port has lost since this was last called.
+    pub(crate) fn count_lost(&mut self) {
+        let (before, now) = (self.lost, self.port.lost());
+        self.drops.add(Reason::Port, now.frames - before.frames);
+        self.drops.add(Reason::Checksum, now.checksum - before.checksum);
+        self.lost = now;
     }
 
     /// Packet buffers in use, here or on their way.

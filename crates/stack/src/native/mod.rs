@@ -414,14 +414,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     }
 
     /// `arrivals`: bytes of memory in use for packets that arrive.
-    fn count_levels(&self, arrivals: usize) {
+    fn count_levels(&mut self, arrivals: usize) {
         self.counters.connections.set(u64::from(self.open_connections()));
         self.counters.memory.set((self.bytes_touched() + arrivals) as u64);
+        self.link.count_lost();
         let vitals = &self.vitals;
         let (packets_in, packets_out) = self.link.packets_by_way();
         vitals.packets_in.set(packets_in);
         vitals.packets_out.set(packets_out);
-        self.drops.set(Reason::Port, self.link.lost());
         vitals.working.set(u64::from(self.at_work()));
         vitals.time_wait.set(u64::from(self.in_time_wait));
         vitals.buffers.set(u64::from(self.buffers.taken()));
