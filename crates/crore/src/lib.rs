@@ -266,6 +266,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod bound;
 mod capture;
 mod client;
 mod context;
@@ -288,6 +289,7 @@ pub use app::{
     Wake,
 };
 pub use base::{ConnId, Instant, Limits};
+pub use bound::Bound;
 pub use capture::Capture;
 pub use client::Client;
 pub use context::ShardContext;
@@ -296,6 +298,6 @@ pub use native::LinkError;
 pub use net::{Net, Prefix, Tap, Xdp};
 pub use notice::Notice;
 pub use running::{Control, Running, ShardThread};
-pub use server::{Bound, Server};
+pub use server::Server;
 pub use sock::LocalAddress;
 pub use stack::{Drops, Park, Reason, Vitals};

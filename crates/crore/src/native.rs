@@ -2,22 +2,27 @@
 //! Invariant: all that only a privileged user may do (devices, their queues) is done when a server
 //! is bound, and none of it when its shards start.
 
-use std::fmt;
+mod about;
+mod link_error;
+
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use base::{Bytes, Limits, SipKey};
-use dhcp::{AcquireError, Acquired, Client, Lease, Leased};
-use port_tap::{Device, OpenError, TapPort};
+use base::{Limits, SipKey};
+use dhcp::{Acquired, Client, Lease, Leased};
+use port_tap::{Device, TapPort};
 use port_xdp::{Attachment, Interface, Mode, Options, Sources, XdpPort};
-use rustix::io::Errno;
 use sock::LocalAddress;
 use stack::port::{Alarm, Fanout};
 use stack::wire::ethernet::Mac;
 use stack::{Config, Listener, Park, ReserveError, Route, Secrets, tcp};
+
+pub use link_error::LinkError;
+
+use about::{about, about_interface};
 
 use crate::notice::Listener as Notices;
 use crate::{Address, Notice, Prefix, Tap, Xdp};
@@ -58,44 +63,6 @@ pub(crate) enum Queue {
     Tap(Box<Fanout<Leased<TapPort>>>),
     /// Some queues of a kernel's interface.
     Xdp(Box<XdpPort>),
-}
-
-/// Why our own stack cannot be put on a link. Prints as what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// The TAP device cannot be had.
-    Tap(OpenError),
-    /// The interface cannot be shared.
-    Xdp(port_xdp::Error),
-    /// The stack was given no address of its own.
-    NoAddress,
-    /// A router that is in none of the networks of the stack's addresses, or a second one.
-    Gateway(IpAddr),
-    /// A gateway for IPv4 where one comes with the lease.
-    LeasedGateway(IpAddr),
-    /// No DHCP server gave the stack an address.
-    NoLease {
-        /// The device it was asked for on.
-        device: String,
-        /// Why not.
-        why: AcquireError<Errno>,
-    },
-    /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
-    /// or it is a Unix socket.
-    Listen(Address),
-    /// An address to open connections from is the interface's own.
-    OwnSource(IpAddr),
-    /// There are more addresses to open connections from than a stack has.
-    TooManySources,
-    /// A capture was asked for where the kernel's stack is.
-    NothingToCapture,
-    /// Sockets that were handed over belong to the kernel's stack.
-    Inherited,
-    /// The system refused descriptors or random numbers.
-    System(Errno),
-    /// Memory for connections or packets could not be reserved.
-    Memory(ReserveError),
 }
 
 impl Link {
@@ -407,160 +374,5 @@ const fn route(route: &port_xdp::Route) -> Route {
     Route { prefix: route.prefix, length: route.length, gateway: route.gateway }
 }
 
-fn about_interface(interface: &Interface, attached: &Attachment) -> String {
-    let place = match attached.mode() {
-        Mode::Driver => "driver mode",
-        Mode::Generic => "generic mode",
-    };
-    let long = match attached.mode() {
-        Mode::Generic if interface.is_virtual() => {
-            " (frames that the sending end leaves uncut are lost: there, ethtool -K DEV tso off gso off)"
-        }
-        _ => "",
-    };
-    let copies = if attached.is_zero_copy() { "zero-copy" } else { "copying" };
-    let queues = interface.queues;
-    let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
-    let (bytes, pages) = attached.memory();
-    let packets = format!("{} for packets on {pages}", Bytes(bytes as u64));
-    let (name, mtu) = (&interface.name, interface.mtu);
-    format!("{name}, {place}, {copies}, MTU {mtu}, {queues}, {packets}{long}")
-}
-
-fn about(device: &Device, queues: u16) -> String {
-    let made = if device.is_created() { "made here" } else { "attached" };
-    let down = if device.is_up() { "" } else { "; the device is down, bring it up" };
-    let queues = if queues == 1 { "1 queue".to_owned() } else { format!("{queues} queues") };
-    format!("{}, {made}, MTU {}, {queues}{down}", device.name(), device.mtu())
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tap(error) => error.fmt(f),
-            Self::Xdp(error) => error.fmt(f),
-            Self::NoAddress => f.write_str(
-                "crore's own stack needs an address of its own on the link, like 10.0.0.2/24",
-            ),
-            Self::Gateway(gateway) => write!(
-                f,
-                "{gateway} cannot be a gateway: it has to be in the network of one of the \
-                 stack's addresses, and there is one for each family"
-            ),
-            Self::LeasedGateway(gateway) => write!(
-                f,
-                "the gateway for IPv4 comes with the address that is leased; leave {gateway} out"
-            ),
-            Self::NoLease { device, why } => write!(
-                f,
-                "{why}, in {} s on {device}; join the device to a network with a DHCP server (ip link \
-                 set {device} master BRIDGE), or give it an address of its own, like 10.0.0.2/24",
-                LEASE_WAIT.as_secs()
-            ),
-            Self::Listen(Address::Unix(path)) => write!(
-                f,
-                "unix:{} is a matter of the kernel's; crore's own stack listens on IP addresses",
-                path.display()
-            ),
-            Self::Listen(address @ Address::Tcp(at)) if at.port() == 0 => write!(
-                f,
-                "{address} has no port, and crore's own stack takes none by itself; write one"
-            ),
-            Self::Listen(address) => write!(
-                f,
-                "{address} is none of the stack's own addresses; 0.0.0.0 and [::] stand for all \
-                 of them"
-            ),
-            Self::OwnSource(address) => write!(
-                f,
-                "{address} is the interface's own address, which the kernel connects from as well; \
-                 leave the sources out to share it, or give addresses that are routed to the \
-                 interface and nobody else's"
-            ),
-            Self::TooManySources => write!(
-                f,
-                "crore's own stack connects from at most {ADDRESSES} addresses; give a smaller range"
-            ),
-            Self::NothingToCapture => f.write_str(
-                "frames can be kept only where crore's own stack is; tcpdump shows the kernel's",
-            ),
-            Self::Inherited => f.write_str(
-                "sockets handed over in LISTEN_FDS are the kernel's, and cannot be served by \
-                 crore's own stack; start it without them",
-            ),
-            Self::System(error) => write!(f, "the system refused what the link needs: {error}"),
-            Self::Memory(error) => write!(
-                f,
-                "no memory for connections and packets ({} bytes); lower the connection limit",
-                error.bytes
-            ),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
-
 #[cfg(test)]
-mod tests {
-    use super::{LinkError, config, listening};
-    use crate::{Address, Prefix, Tap};
-
-    fn tap(addresses: Vec<Prefix>) -> Tap {
-        let (gateways, sources) = (Vec::new(), Vec::new());
-        Tap { device: "tap0".into(), addresses, dhcp: false, gateways, sources }
-    }
-
-    fn own() -> Vec<Prefix> {
-        vec!["10.0.0.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()]
-    }
-
-    #[test]
-    fn all_addresses_stand_for_the_first_of_their_family() {
-        let listen: Vec<Address> = ["0.0.0.0:80", "[::]:80", "10.0.0.2:81"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
-        let found: Vec<String> =
-            listening(&listen, &own()).unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["10.0.0.2:80", "[fd00::2]:80", "10.0.0.2:81"]);
-        for text in ["10.0.0.3:80", "10.0.0.2:0", "unix:/run/a"] {
-            let address: Address = text.parse().unwrap();
-            let refused = listening(std::slice::from_ref(&address), &own());
-            assert_eq!(refused, Err(LinkError::Listen(address)), "{text}");
-        }
-    }
-
-    #[test]
-    fn sources_are_every_address_of_their_networks_and_not_too_many() {
-        let sources = |texts: &[&str]| {
-            let prefixes: Vec<Prefix> = texts.iter().map(|text| text.parse().unwrap()).collect();
-            super::source_addresses(&prefixes).map(|all| all.len())
-        };
-        assert_eq!(sources(&["10.1.0.0/16"]), Ok(65_536));
-        assert_eq!(sources(&["10.1.0.7/30", "fd00::/120"]), Ok(4 + 256));
-        for too_many in [&["10.0.0.0/15"][..], &["10.1.0.0/16", "10.2.0.1/32"], &["::1/0"]] {
-            assert_eq!(sources(too_many), Err(LinkError::TooManySources));
-        }
-    }
-
-    #[test]
-    fn gateways_are_neighbours_and_one_of_a_family() {
-        let with = |gateways: &[&str]| {
-            let gateways: Vec<_> = gateways.iter().map(|text| text.parse().unwrap()).collect();
-            config(&Tap { gateways, ..tap(own()) }).map(|config| config.routes.len())
-        };
-        assert_eq!(with(&["10.0.0.1", "fd00::1"]), Ok(4));
-        for gateways in [&["10.0.1.1"][..], &["10.0.0.1", "10.0.0.3"], &["fd01::1"]] {
-            assert!(matches!(with(gateways), Err(LinkError::Gateway(_))), "{gateways:?}");
-        }
-        assert!(matches!(config(&tap(Vec::new())), Err(LinkError::NoAddress)));
-        // A lease brings its own, of its family.
-        let leased = |gateway: &str| {
-            let gateways = vec![gateway.parse().unwrap()];
-            config(&Tap { dhcp: true, gateways, ..tap(own()) }).map(|config| config.routes.len())
-        };
-        assert!(matches!(leased("10.0.0.1"), Err(LinkError::LeasedGateway(_))));
-        assert_eq!(leased("fd00::1"), Ok(3));
-        assert!(config(&Tap { dhcp: true, ..tap(Vec::new()) }).unwrap().addresses.is_empty());
-    }
-}
+mod tests;

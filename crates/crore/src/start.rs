@@ -20,10 +20,10 @@ use sock::{Alarm, Config, Epoll, Kind, Listener, Uring};
 use stack::port::{Port, Recorder, Tracer};
 use stack::{Native, Vitals};
 
+use crate::bound::{Bound, Ground};
 use crate::capture::{Files, Writer};
 use crate::native::{self, Queue};
 use crate::running::ShardThread;
-use crate::server::{Bound, Ground};
 use crate::{Error, LinkError, Net, Park, Running, ShardContext, limits};
 
 /// How long the other shards may go on finishing what they owe when one has failed.
