@@ -16,13 +16,13 @@ use crate::Config;
 use crate::config::SHIFT_MAX;
 use crate::isn::Tuple;
 use crate::micros::timestamp_clock;
-use crate::options::default_mss;
+use crate::options::{MSS_MIN, default_mss};
 use crate::segment::{Arrival, Outgoing};
 use crate::sleeping::{Settled, Sleeping};
 
-/// Segment sizes a cookie can name: the largest not above the peer's is taken. Sizes that are
-/// common for IPv4 and IPv6, tunnels, and jumbo frames.
-const MSS_TABLE: [u16; 8] = [536, 1_220, 1_360, 1_400, 1_440, 1_452, 1_460, 8_940];
+/// Segment sizes a cookie can name: the largest not above the peer's is taken. The least that is ever sent,
+/// sizes that are common for IPv4 and IPv6, tunnels, and jumbo frames.
+const MSS_TABLE: [u16; 8] = [MSS_MIN, 536, 1_220, 1_360, 1_440, 1_452, 1_460, 8_940];
 /// Seconds of one step of a cookie's clock.
 const STEP_S: u64 = 64;
 /// Bits of the sum in a cookie.
@@ -148,6 +148,7 @@ fn connection(config: &Config, now: Instant, header: &Repr, index: u32) -> Sleep
         opened: false,
         cautious: false,
         wide: false,
+        reduced: false,
         mss: MSS_TABLE[index as usize],
         srtt: 0,
     };

@@ -94,7 +94,9 @@ fn everything_agreed_comes_back_out_of_the_numbers() {
 
 #[test]
 fn without_timestamps_only_the_segment_size_is_kept() {
-    for (mss, kept) in [(0, 536), (536, 536), (1_300, 1_220), (1_440, 1_440), (9_000, 1_460)] {
+    for (mss, kept) in
+        [(0, 88), (535, 88), (536, 536), (1_300, 1_220), (1_440, 1_440), (9_000, 1_460)]
+    {
         let (answer, reply) =
             exchange(&syn().mss(mss).sack_ok().scale(7).with(Flags::ECE | Flags::CWR));
         assert_eq!(answer.options.window_scale, None);
@@ -232,4 +234,19 @@ fn the_peers_window_is_scaled_as_agreed() {
     working.write(10_000);
     let outgoing = working.transmit(&turn).expect("data");
     assert_eq!(outgoing.length, 8 << 7);
+}
+
+/// MUST-16: the least size that a cookie can name was once 536.
+#[test]
+fn a_cookie_names_no_segment_larger_than_the_peer_takes() {
+    let config = Config::default();
+    let mut challenges = ChallengeLimit::new(100, Prng::new(1));
+    let turn = Turn { config: &config, now: START + ms(50), challenges: &mut challenges };
+    for mss in [88, 300, 535, 536, 1_000, 1_220, 1_300, 1_399, 1_460, 1_500, 9_000] {
+        let (_, reply) = exchange(&syn().mss(mss));
+        let sleeping = take(&reply, START + ms(50)).expect("a valid cookie");
+        let mut working = Working::new();
+        working.wake(&turn, &sleeping, 9_000);
+        assert!(working.mss() <= mss && (mss < 536 || working.mss() >= 536), "{mss}");
+    }
 }
