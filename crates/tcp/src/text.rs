@@ -68,6 +68,8 @@ impl Working {
         if self.receive.urgent.is_some_and(|urgent| urgent.at_or_before(next)) {
             self.receive.urgent = None;
         }
+        // A FIN in the middle of text was none: nothing more would come of waiting for it.
+        self.receive.fin.take_if(|fin| fin.before(next));
         if filled || skip > 0 {
             // RFC 5681 section 4.2: at once when a gap is filled in full or in part.
             self.receive.ack_now = true;

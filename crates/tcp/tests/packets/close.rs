@@ -201,3 +201,20 @@ fn the_reset_of_an_abort_stands_at_both_next_numbers() {
     let reset = script.abort().unwrap();
     assert_eq!(ack(51, 101).with(Flags::RST).difference(&reset), None);
 }
+
+/// A FIN whose number text then passes was once waited for without end, with all that a connection has
+/// while it works.
+#[test]
+fn text_beyond_a_fin_that_came_early_leaves_nothing_to_wait_for() {
+    let mut script = Script::established();
+    script.inject(fin(101, 1));
+    script.take_all();
+    script.inject(data(1, 200, 1));
+    script.wait(ms(100));
+    script.take_all();
+    script.expect_state(State::Established);
+    assert!(script.working.is_quiet());
+    script.inject(fin(201, 1));
+    script.take_all();
+    script.expect_state(State::CloseWait);
+}
