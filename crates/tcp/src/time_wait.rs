@@ -122,10 +122,12 @@ impl TimeWait {
         //# This algorithm for reducing TIME-WAIT is a Best Current Practice that SHOULD be
         //# implemented since Timestamp Options are commonly used, and using them to reduce
         //# TIME-WAIT provides benefits for busy Internet servers (SHLD-4).
-        let newer = match syn.options.timestamps.filter(|_| self.timestamps) {
-            Some(stamps) if stamps.value != self.recent_timestamp => {
+        let newer = match (self.timestamps, syn.options.timestamps) {
+            (true, Some(stamps)) if stamps.value != self.recent_timestamp => {
                 (stamps.value.wrapping_sub(self.recent_timestamp) as i32) > 0
             }
+            // What is left of the old connection comes without, and so is dropped by the new one.
+            (false, Some(_)) if turn.config.extensions.timestamps => true,
             _ => self.receive_next.before(syn.sequence),
         };
         if newer {

@@ -161,3 +161,13 @@ fn this_end_opens_again_a_second_later_and_only_with_timestamps() {
     let without = Waiting::after(Script::established());
     assert_eq!(again(&without, 50_000), None);
 }
+
+/// RFC 6191 section 2: segments of the old connection have no timestamps, so the new one drops them.
+#[test]
+fn a_syn_with_timestamps_is_newer_than_a_connection_without_them() {
+    let mut waiting = Waiting::after(Script::established());
+    waiting.expect_ack(&syn().at(1).ts(7, 0));
+    waiting.script.config.extensions.timestamps = true;
+    assert!(matches!(waiting.inject(&syn().at(1).ts(7, 0)), Late::Reopen { .. }));
+    waiting.expect_ack(&syn().at(1));
+}
