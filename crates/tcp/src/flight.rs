@@ -163,9 +163,8 @@ impl Flight {
 
     /// `start` up to `end` has arrived ahead of its turn (RFC 2018 section 5).
     pub(crate) fn sack(&mut self, start: Seq, end: Seq, mut delivered: impl FnMut(Delivered)) {
-        if !self.split(start) || !self.split(end) {
-            return;
-        }
+        self.split(start);
+        self.split(end);
         let mut from = self.start;
         for run in self.runs_mut() {
             let run_start = core::mem::replace(&mut from, run.end);
@@ -195,8 +194,7 @@ impl Flight {
 
     /// Marks the first `length` bytes lost, for a peer without SACK (RFC 6582 section 3.2).
     pub(crate) fn mark_head_lost(&mut self, length: u32) {
-        // With no room to split, the whole of the first run is sent again; that is harmless.
-        let _ = self.split(self.start + length);
+        self.split(self.start + length);
         if let Some(head) = self.runs_mut().first_mut() {
             head.marks.lost = true;
         }
@@ -249,8 +247,10 @@ impl Flight {
 
     /// `start` up to `end` has been sent again now.
     pub(crate) fn resent(&mut self, start: Seq, end: Seq, sent: Micros) {
-        // Without room to split, more counts as sent again than was; the timeout mends that.
-        let _ = self.split(start) && self.split(end);
+        // Where the second split joins what the first parted, more counts as sent again than was; the
+        // timeout mends that.
+        self.split(start);
+        self.split(end);
         let mut from = self.start;
         for run in self.runs_mut() {
             let run_start = core::mem::replace(&mut from, run.end);
@@ -261,25 +261,24 @@ impl Flight {
         }
     }
 
-    /// Makes a run end at `at`, unless that is outside. False when there is no room for one more.
-    fn split(&mut self, at: Seq) -> bool {
+    /// Makes a run end at `at`, unless one does or that is outside.
+    fn split(&mut self, at: Seq) {
+        let Some(mut index) = self.parted_by(at) else { return };
         if usize::from(self.count) == RUNS_MAX {
             self.join_two();
+            let Some(moved) = self.parted_by(at) else { return };
+            index = moved;
         }
         let count = usize::from(self.count);
-        if at.at_or_before(self.start) {
-            return true;
-        }
-        let Some(index) = self.runs().iter().position(|run| at.at_or_before(run.end)) else {
-            return true;
-        };
-        if self.runs[index].end == at {
-            return true;
-        }
         self.runs.copy_within(index..count, index + 1);
         self.runs[index].end = at;
         self.count += 1;
-        true
+    }
+
+    /// The run that a number is in the middle of.
+    fn parted_by(&self, at: Seq) -> Option<usize> {
+        let index = self.runs().iter().position(|run| at.at_or_before(run.end))?;
+        (self.start.before(at) && self.runs[index].end != at).then_some(index)
     }
 
     /// Makes one run of two neighbours: of the two that were sent closest in time among those with
