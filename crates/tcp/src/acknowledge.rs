@@ -40,7 +40,9 @@ impl Working {
         let before = self.send.una;
         // The window does not grow by what ends a recovery (RFC 6582 section 3.2 step 3).
         let grows = self.is_window_limited() && self.recovery.may_grow();
-        let duplicate = self.is_duplicate(arrival);
+        let repeated = self.is_repeated(arrival);
+        // RFC 5681 section 2 has it so.
+        let duplicate = repeated && !self.flight.is_empty();
         let delivery = self.take_delivery(header, turn);
         let advanced = before.before(header.acknowledgment);
         let acknowledged = if advanced { self.advance_una(turn, header, &delivery) } else { 0 };
@@ -48,8 +50,8 @@ impl Working {
         if delivery.duplicate {
             self.rack.duplicate_seen();
         }
-        self.settle_tail_probe(header, &delivery, duplicate);
-        self.heed_congestion_echo(header);
+        self.settle_tail_probe(header, &delivery, repeated);
+        let marked = self.heed_congestion_echo(header, delivery.bytes);
         if advanced {
             self.settle_path_probe(turn);
         }
@@ -59,7 +61,7 @@ impl Working {
             self.judge_timeout(turn, advanced, &delivery);
         }
         if delivery.bytes > 0 {
-            if advanced && grows && self.recovery.may_grow() {
+            if advanced && grows && !marked && self.recovery.may_grow() {
                 self.congestion.acknowledged(&self.acked(turn, delivery.bytes, delivery.rtt));
             }
             // RFC 6298 section 5.3; a selective acknowledgment shows as much that the path lives.
@@ -106,11 +108,11 @@ impl Working {
             || self.congestion.in_slow_start() && usage.peak > self.congestion.window() / 2
     }
 
-    /// A duplicate acknowledgment as RFC 5681 section 2 defines it.
-    fn is_duplicate(&self, arrival: &Arrival<'_>) -> bool {
+    /// Whether it says nothing that the one before did not say: a duplicate as RFC 5681 section 2 defines
+    /// it, but that something need not be in flight.
+    fn is_repeated(&self, arrival: &Arrival<'_>) -> bool {
         let header = arrival.header;
-        !self.flight.is_empty()
-            && arrival.length == 0
+        arrival.length == 0
             && !header.flags.any(Flags::SYN | Flags::FIN)
             && header.acknowledgment == self.send.una
             && u32::from(header.window) << self.send.shift == self.send.window
@@ -259,15 +261,16 @@ impl Working {
         self.flight.pipe().saturating_sub(if self.sack { 0 } else { left })
     }
 
-    /// RFC 8985 section 7.4.2: what became of the tail loss probe.
-    fn settle_tail_probe(&mut self, header: &Repr, delivery: &Delivery, duplicate: bool) {
+    /// RFC 8985 section 7.4.2: what became of the tail loss probe. `repeated`: the acknowledgment was a
+    /// duplicate, with nothing in flight perhaps, as a probe is of what was sent last.
+    fn settle_tail_probe(&mut self, header: &Repr, delivery: &Delivery, repeated: bool) {
         let Some((end, retransmission)) = self.recovery.tail_probe else { return };
         let ack: Seq = header.acknowledgment;
         if ack.before(end) {
             return;
         }
         let repaired = end.before(ack) && !delivery.duplicate;
-        let spurious = delivery.duplicate || duplicate && header.options.sack.is_empty();
+        let spurious = delivery.duplicate || repeated && header.options.sack.is_empty();
         if retransmission && repaired {
             // What the probe repaired was a loss: react to it as to one, once.
             self.congestion.reduce(self.flight.pipe());

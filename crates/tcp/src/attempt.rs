@@ -90,6 +90,7 @@ impl Attempt {
             opened: true,
             cautious: false,
             wide: false,
+            reduced: false,
             mss: options.mss.unwrap_or(default_mss(self.ipv6)).max(MSS_MIN).min(mss),
             srtt: Micros::of(now).since(self.sent).max(1),
         };

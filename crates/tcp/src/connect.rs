@@ -49,6 +49,7 @@ impl Working {
             //# segment and return.
             return Err(Dropped::Ignored);
         }
+        self.timers.heard(turn.now);
         self.receive.start(header.sequence + 1, turn.config);
         self.agree(turn, header);
         // A SYN's window is never scaled (RFC 7323 section 2.2).

@@ -50,19 +50,25 @@ impl EcnState {
 }
 
 impl crate::Working {
-    /// The sender's part, section 6.1.2: a mark that came back counts as a loss, once a window.
-    pub(crate) fn heed_congestion_echo(&mut self, header: &wire::tcp::Repr) {
+    /// The sender's part, section 6.1.2: a mark that came back, with the acknowledgment of so many bytes,
+    /// counts as a loss, once a window. True when it does.
+    pub(crate) fn heed_congestion_echo(
+        &mut self,
+        header: &wire::tcp::Repr,
+        delivered: u32,
+    ) -> bool {
         if !self.ecn.on || !header.flags.any(Flags::ECE) || self.recovery.is_under_way() {
-            return;
-        }
-        let point: Seq = self.send.nxt;
-        if point == self.send.una {
-            return;
+            return false;
         }
         //= specs/rfc9293.txt#section-3.8.2
         //# A TCP endpoint SHOULD implement ECN as described in RFC 3168 (SHLD-8).
-        self.congestion.reduce(self.flight.pipe());
-        self.recovery.congested(point);
+        self.congestion.reduce(self.flight.pipe().saturating_add(delivered));
         self.ecn.reduced = true;
+        let point: Seq = self.send.nxt;
+        // With nothing in flight no other echo of the same marks is on its way.
+        if point != self.send.una {
+            self.recovery.congested(point);
+        }
+        true
     }
 }

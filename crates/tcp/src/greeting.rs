@@ -123,6 +123,7 @@ impl Greeting {
             opened: false,
             cautious: false,
             wide: false,
+            reduced: false,
             mss: theirs.max(MSS_MIN).min(mss),
             srtt: 0,
         }

@@ -23,7 +23,8 @@ impl Sleeping {
 
 impl Timers {
     /// Something came from the peer: it is alive.
-    pub(crate) const fn heard(&mut self) {
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.heard = now;
         if self.keep_alive_probes > 0 {
             self.keep_alive_probes = 0;
             self.idle = Instant::NEVER;

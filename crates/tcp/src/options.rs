@@ -150,7 +150,7 @@ impl Working {
         self.congestion.set_mss(u32::from(mss));
     }
 
-    /// Takes the window scale and timestamps of an option-less header for granted.
+    /// The window field of a SYN, which is never scaled (RFC 7323 section 2.2).
     pub(crate) fn offered(config: &Config) -> u16 {
         config.receiving.window.min(0xffff) as u16
     }

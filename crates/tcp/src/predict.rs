@@ -70,7 +70,7 @@ impl Working {
     /// What follows from any segment that is acceptable.
     fn before_text(&mut self, turn: &Turn<'_>, arrival: &Arrival<'_>) {
         self.take_timestamp(turn.now, arrival.header);
-        self.timers.heard();
+        self.timers.heard(turn.now);
         self.ecn.receive(arrival);
     }
 
@@ -86,7 +86,6 @@ impl Working {
         self.rtt.sample(at.since(delivered.sent));
         self.recovery.duplicates = 0;
         self.update_window(turn, header);
-        self.heed_congestion_echo(header);
         if limited {
             let rtt = at.since(delivered.sent);
             self.congestion.acknowledged(&self.acked(turn, delivered.length(), Some(rtt)));

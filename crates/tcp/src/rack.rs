@@ -82,6 +82,12 @@ impl Rack {
         }
     }
 
+    /// Something is sent with nothing in flight before it: what was delivered says nothing of it. Kept, it
+    /// would look like something sent later once it is older than [`Micros`] can tell.
+    pub(crate) const fn flight_begins(&mut self) {
+        self.newest = None;
+    }
+
     /// The peer reported a duplicate: something was sent again needlessly, so give reordering more
     /// time (step 4).
     pub(crate) const fn duplicate_seen(&mut self) {

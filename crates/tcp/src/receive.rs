@@ -69,7 +69,7 @@ impl Working {
             return Err(dropped);
         }
         if self.is_acceptable(arrival) {
-            self.timers.heard();
+            self.timers.heard(turn.now);
             return Ok(());
         }
         if header.flags.any(Flags::RST) {

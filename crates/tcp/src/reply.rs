@@ -200,11 +200,15 @@ impl Working {
             now: reply.sent(turn.now),
             challenges: &mut *turn.challenges,
         };
-        self.wake(&then, &reply.asleep, mss);
+        // What was sent left when the link took it, whatever it takes now.
+        let settled = reply.asleep.settled();
+        let options = if settled.timestamps { Options::TIMESTAMPS_LENGTH as u16 } else { 0 };
+        self.wake(&then, &reply.asleep, mss.max(reply.length.saturating_add(options)));
         let length = u32::from(reply.length);
         self.write(length);
         let outgoing = self.transmit(&then);
         debug_assert!(outgoing.is_some_and(|outgoing| outgoing.length == length));
+        self.fit_link(mss);
     }
 }
 

@@ -301,6 +301,7 @@ impl Working {
         if self.flight.is_empty() {
             // However long it has been idle, the peer has all its time to answer this.
             self.send.progress = turn.now;
+            self.rack.flight_begins();
         }
         self.send.nxt = start + length + u32::from(fin);
         self.recovery.sent(length);

@@ -16,8 +16,8 @@
 //!   more, so these two serve (RFC 9293 section 3.10.7.4).
 //! - the right edge of the receive window. It wakes with the configured window or, when more than that
 //!   had been offered, which one bit remembers, with the most that can have been: so it never shrinks.
-//! - ECN echo and CWR not yet sent: what was marked has been answered at least once, and a sender
-//!   that rests restarts with a small window anyway.
+//! - an ECN echo: what was marked has been answered at least once. That the peer is owed a CWR is not
+//!   forgotten: it would echo what it has until one comes.
 //! - the peer's MSS modulo 4, and above 16,380.
 
 use base::{Instant, Seq};
@@ -33,7 +33,7 @@ pub struct Sleeping {
     pub(crate) receive_next: Seq,
     /// TS.Recent, when timestamps are on.
     pub(crate) recent_timestamp: u32,
-    /// When it fell asleep.
+    /// When the peer was heard of last.
     stamp: Stamp,
     /// SND.WND as it came on the wire, not scaled.
     pub(crate) send_window: u16,
@@ -71,8 +71,8 @@ impl Waiting {
     }
 }
 
-/// An [`Instant`] in 31 bits: units of 2^26 ns, about 67 ms, which last four years and a half. The
-/// 32nd is for whoever keeps it.
+/// An [`Instant`] in 30 bits: units of 2^26 ns, about 67 ms, which last two years and a quarter. The
+/// other two are for whoever keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp(u32);
 
@@ -81,14 +81,14 @@ impl Stamp {
         Self((now.as_nanos() >> 26) as u32 & Self::TIME)
     }
 
-    const TIME: u32 = u32::MAX >> 1;
+    const TIME: u32 = u32::MAX >> 2;
 
-    const fn flagged(self, flag: bool) -> Self {
-        Self(self.0 | (flag as u32) << 31)
+    const fn flagged(self, [first, second]: [bool; 2]) -> Self {
+        Self(self.0 | (first as u32) << 31 | (second as u32) << 30)
     }
 
-    const fn flag(self) -> bool {
-        self.0 >> 31 != 0
+    const fn flags(self) -> [bool; 2] {
+        [self.0 >> 31 != 0, self.0 >> 30 & 1 != 0]
     }
 
     /// Milliseconds since, rounded down to the unit.
@@ -112,6 +112,8 @@ pub(crate) struct Settled {
     pub(crate) cautious: bool,
     /// Whether more than the configured window had been offered. Kept with the time, not packed.
     pub(crate) wide: bool,
+    /// Whether the peer is to be told that the window was reduced (CWR). Kept there, too.
+    pub(crate) reduced: bool,
     /// Largest segment to send, options included.
     pub(crate) mss: u16,
     /// Smoothed round-trip time in microseconds; 0 when unknown.
@@ -139,10 +141,10 @@ impl Settled {
     }
 
     /// Whether a segment of text may leave or be taken without a block: no congestion window of one
-    /// segment, and no more offered than is when it wakes.
+    /// segment, no CWR to be sent, and no more offered than is when it wakes.
     #[inline]
     pub(crate) const fn is_usual(&self) -> bool {
-        !self.cautious && !self.wide
+        !self.cautious && !self.wide && !self.reduced
     }
 
     #[inline]
@@ -158,6 +160,7 @@ impl Settled {
             opened: flag(3),
             cautious: flag(4),
             wide: false,
+            reduced: false,
             mss: (bits >> 9 & 0xfff) as u16 * 4,
             srtt: match bits >> 21 {
                 0 => 0,
@@ -181,14 +184,14 @@ impl Sleeping {
         numbers: [Seq; 2],
         send_window: u16,
         recent_timestamp: u32,
-        now: Instant,
+        heard: Instant,
     ) -> Self {
         let [send_next, receive_next] = numbers;
         Self {
             send_next,
             receive_next,
             recent_timestamp,
-            stamp: Stamp::of(now).flagged(settled.wide),
+            stamp: Stamp::of(heard).flagged([settled.wide, settled.reduced]),
             send_window,
             timer: 0,
             bits: settled.pack(),
@@ -196,15 +199,16 @@ impl Sleeping {
         }
     }
 
-    /// Sleeps from now on.
+    /// The peer has been heard of now.
     #[inline]
     pub(crate) const fn heard(&mut self, now: Instant) {
-        self.stamp = Stamp::of(now).flagged(self.stamp.flag());
+        self.stamp = Stamp::of(now).flagged(self.stamp.flags());
     }
 
     #[inline]
     pub(crate) fn settled(&self) -> Settled {
-        Settled { wide: self.stamp.flag(), ..Settled::unpack(self.bits) }
+        let [wide, reduced] = self.stamp.flags();
+        Settled { wide, reduced, ..Settled::unpack(self.bits) }
     }
 
     /// The smoothed round-trip time in microseconds as it was, rounded up to 256 times a power of
@@ -221,10 +225,16 @@ impl Sleeping {
         settled.mss.saturating_sub(if settled.timestamps { 12 } else { 0 })
     }
 
-    /// Milliseconds it has slept, to within 67.
+    /// Milliseconds since the peer was heard of, to within 67.
     #[must_use]
     pub const fn age_ms(&self, now: Instant) -> u64 {
         self.stamp.age_ms(now)
+    }
+
+    /// When that was.
+    pub(crate) const fn heard_at(&self, now: Instant) -> Instant {
+        let age = self.age_ms(now).saturating_mul(1_000_000);
+        Instant::from_nanos(now.as_nanos().saturating_sub(age))
     }
 
     /// Whether this end opened the connection.
@@ -259,7 +269,7 @@ mod tests {
                                       mss: u16, srtt in 0u32..3_000_000) {
             let [timestamps, sack, ecn, opened, cautious] = flags;
             let before =
-                Settled { send_shift, timestamps, sack, ecn, opened, cautious, wide: false, mss, srtt };
+                Settled { send_shift, timestamps, sack, ecn, opened, cautious, wide: false, reduced: false, mss, srtt };
             let after = Settled::unpack(before.pack());
             prop_assert!(after.mss <= mss && (mss > 16_380 || mss - after.mss < 4));
             prop_assert!(after.srtt >= srtt.min(1 << 20) && after.srtt / 4 <= srtt.max(64));
@@ -282,6 +292,12 @@ mod tests {
             let ms = days * 86_400_000;
             let age = stamp.age_ms(start + Duration::from_millis(ms));
             assert!(age.abs_diff(ms) <= 68, "{days} days: {age} ms");
+        }
+        for flags in [[true, false], [false, true], [true, true], [false, false]] {
+            let flagged = stamp.flagged(flags);
+            assert_eq!(flagged.flags(), flags);
+            let later = start + Duration::from_secs(86_400);
+            assert_eq!(flagged.age_ms(later), stamp.age_ms(later), "{flags:?}");
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Timers {
     pub(crate) idle: Instant,
     /// Keep-alive probes that were not answered.
     pub(crate) keep_alive_probes: u8,
+    /// When the peer sent something acceptable last, which the next keep-alive probe counts from.
+    pub(crate) heard: Instant,
 }
 
 impl Timers {
@@ -50,6 +52,7 @@ impl Timers {
         persist: Instant::NEVER,
         idle: Instant::NEVER,
         keep_alive_probes: 0,
+        heard: Instant::ZERO,
     };
 
     fn earliest(&self) -> Instant {

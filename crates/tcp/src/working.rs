@@ -161,7 +161,7 @@ impl Working {
         self.congestion = Congestion::new(turn.config.sending.congestion, u32::from(mss), false);
         self.doubt = None;
         self.path = Path::WIDE;
-        self.timers = Timers::NONE;
+        self.timers = Timers { heard: turn.now, ..Timers::NONE };
         self.reports = Reports::NONE;
         self.flight.restart(iss);
         self.held.clear();
@@ -176,12 +176,12 @@ impl Working {
         self.sack = settled.sack;
         self.scaled = settled.send_shift.is_some();
         self.ecn.on = settled.ecn;
+        self.ecn.reduced = settled.reduced;
+        let heard = sleeping.heard_at(turn.now);
+        self.timers.heard = heard;
         if settled.timestamps {
-            let age = core::time::Duration::from_millis(sleeping.age_ms(turn.now));
-            let set = Instant::from_nanos(
-                (turn.now - Instant::ZERO).saturating_sub(age).as_nanos() as u64,
-            );
-            self.timestamps = Some(RecentTimestamp { value: sleeping.recent_timestamp, set });
+            let value = sleeping.recent_timestamp;
+            self.timestamps = Some(RecentTimestamp { value, set: heard });
         }
         self.send.wake(sleeping, settled.send_shift.unwrap_or(0), settled.mss.min(mss));
         let (next, wide) = (sleeping.receive_next, settled.wide);
@@ -220,7 +220,7 @@ impl Working {
 
     /// What to remember of a quiet connection. The block can be given back then.
     #[must_use]
-    pub fn sleep(&self, config: &Config, now: Instant, waiting: Waiting) -> Sleeping {
+    pub fn sleep(&self, config: &Config, waiting: Waiting) -> Sleeping {
         debug_assert!(self.is_quiet());
         let settled = Settled {
             send_shift: self.scaled.then_some(self.send.shift),
@@ -230,13 +230,15 @@ impl Working {
             opened: self.opened,
             cautious: self.congestion.is_below_initial(),
             wide: self.receive.is_wide(config),
+            reduced: self.ecn.reduced,
             mss: self.send.mss,
             srtt: self.rtt.smoothed().unwrap_or(0),
         };
         let numbers = [self.send.nxt, self.receive.nxt];
         let recent = self.timestamps.map_or(0, |recent| recent.value);
         let window = self.send.unscaled_window();
-        let mut sleeping = Sleeping::new(settled, numbers, window, recent, now);
+        // What woke it may have been this end alone.
+        let mut sleeping = Sleeping::new(settled, numbers, window, recent, self.timers.heard);
         sleeping.waiting = waiting;
         sleeping
     }

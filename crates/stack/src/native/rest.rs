@@ -75,7 +75,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             (_, false) => Waiting::Input,
             (_, true) => Waiting::InputAsked,
         };
-        let mut sleeping = working.tcp.sleep(&self.settings.tcp, self.now, waiting);
+        let mut sleeping = working.tcp.sleep(&self.settings.tcp, waiting);
         sleeping.timer = sleep_timer::encode(self.now, working.timer);
         if let Some(record) = self.flows.get_mut(working.slot) {
             record.body = Body::Sleeping(sleeping);

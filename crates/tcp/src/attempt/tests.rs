@@ -82,7 +82,7 @@ fn compare(prng: &mut Prng) -> bool {
     let acknowledgment = Repr::from(sleeping.acknowledgment(&turn, MSS));
     assert_eq!((acknowledgment, 0), (expected.header, expected.length));
     assert!(!working.has_output() && working.may_sleep(&config, now));
-    let expected = working.sleep(&config, now, Waiting::Input);
+    let expected = working.sleep(&config, Waiting::Input);
     assert_eq!(format!("{sleeping:?}"), format!("{expected:?}"));
     true
 }

@@ -89,7 +89,7 @@ fn compare(prng: &mut Prng) -> bool {
     let received = working.receive(&mut turn, &arrival);
     assert!(received.events.any(crate::Events::ESTABLISHED) && received.dropped.is_none());
     assert!(!working.has_output() && working.may_sleep(&config, now));
-    let expected = working.sleep(&config, now, Waiting::Input);
+    let expected = working.sleep(&config, Waiting::Input);
     assert_eq!(format!("{sleeping:?}"), format!("{expected:?}"));
     true
 }

@@ -36,6 +36,7 @@ pub(crate) fn case(prng: &mut Prng) -> Case {
         ecn: flag(prng),
         opened: flag(prng),
         wide: false,
+        reduced: prng.below(8) == 0,
         cautious: prng.below(8) == 0,
         mss: [536, 1_000, MSS][prng.below(3) as usize],
         srtt: [0, 200, 60_000, 2_000_000][prng.below(4) as usize],
@@ -125,7 +126,7 @@ fn ask(prng: &mut Prng, case: &Case, trial: &mut Trial, answer: u16) -> Option<S
         (expected.header, expected.length)
     );
     assert!(!working.has_output() && working.may_sleep(config, *now));
-    assert_eq!(slept(&taken), slept(&working.sleep(config, *now, Waiting::Input)));
+    assert_eq!(slept(&taken), slept(&working.sleep(config, Waiting::Input)));
     trial.taken += 1;
     Some(taken)
 }
@@ -175,7 +176,7 @@ fn compare(prng: &mut Prng, trial: &mut Trial) {
         let received = working.receive(&mut turn, &arrival);
         assert_eq!((received.acknowledged, received.dropped), (u32::from(answer), None));
         assert!(!working.has_output() && working.may_sleep(&config, now));
-        let expected = working.sleep(&config, now, Waiting::Input);
+        let expected = working.sleep(&config, Waiting::Input);
         assert_eq!(slept(&sleeping), slept(&expected));
         trial.acknowledged += 1;
     }
@@ -197,6 +198,7 @@ const USUAL: Settled = Settled {
     ecn: true,
     opened: false,
     wide: false,
+    reduced: false,
     cautious: false,
     mss: MSS,
     srtt: 0,
@@ -209,6 +211,7 @@ fn nothing_is_said_without_a_block_into_a_closed_window_or_where_not_all_is_as_u
         (0, USUAL, false),
         (9_000, Settled { cautious: true, ..USUAL }, false),
         (9_000, Settled { wide: true, ..USUAL }, false),
+        (9_000, Settled { reduced: true, ..USUAL }, false),
     ];
     for (window, settled, may_speak) in cases {
         let now = Instant::from_millis(1_000);
@@ -246,4 +249,28 @@ fn a_question_is_at_most_half_of_a_window_that_the_peer_can_be_told() {
             assert_eq!(sleeping.is_question(&config, &plain), expected, "{length} of {most}");
         }
     }
+}
+
+/// The link became narrower meanwhile: a part of what the peer had got was once not counted as sent, and its
+/// acknowledgment for that of something that never was.
+#[test]
+fn all_of_the_text_is_in_flight_also_where_the_link_takes_less_by_now() {
+    let mut case = case(&mut Prng::new(3));
+    let settled = Settled { mss: MSS, cautious: false, ..case.sleeping.settled() };
+    let numbers = [case.sleeping.send_next, case.sleeping.receive_next];
+    case.sleeping = Sleeping::new(settled, numbers, 60_000, 5_000, case.now);
+    let challenges = &mut ChallengeLimit::new(100, Prng::new(1));
+    let mut turn = Turn { config: &case.config, now: case.now, challenges };
+    let length = case.sleeping.text_most(MSS) as u16;
+    let (reply, _) = case.sleeping.speak(&turn, length, MSS);
+    turn.now += Duration::from_millis(50);
+    let mut working = Working::new();
+    working.resume(&mut turn, &reply, 600);
+    working.fit_link(600);
+    assert_eq!(working.next().distance(working.una()), i32::from(length));
+    turn.now += Duration::from_secs(1);
+    let _ = working.on_timer(&turn);
+    let _ = working.on_timer(&turn);
+    let again = working.transmit(&turn).unwrap();
+    assert!(again.retransmission && again.length <= 600, "{again:?}");
 }

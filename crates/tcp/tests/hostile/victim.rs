@@ -157,7 +157,7 @@ impl Victim {
                 }
             }
             Action::Sleep(micros) if self.working.is_quiet() => {
-                self.sleeping = Some(self.working.sleep(&self.config, self.now, Waiting::Idle));
+                self.sleeping = Some(self.working.sleep(&self.config, Waiting::Idle));
                 self.now += Duration::from_micros(u64::from(*micros));
                 return;
             }

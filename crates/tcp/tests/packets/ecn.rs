@@ -89,3 +89,47 @@ fn an_echo_that_was_not_agreed_on_is_no_congestion() {
     let info = script.working.info(&script.config);
     assert_eq!((info.slow_start_threshold, info.recovery), (None, tcp::Recovering::No));
 }
+
+/// An echo on the acknowledgment of all that was in flight was once passed over: the window stayed, and
+/// as no CWR was sent, the peer went on echoing for ever.
+#[test]
+fn an_echo_with_nothing_left_in_flight_halves_the_window_too() {
+    let mut script = agreed();
+    script.write(10_000);
+    assert_eq!(script.take_all(), 10);
+    script.inject(ack(1, 10_001).win(60_000).with(Flags::ECE));
+    // All that was marked is known: there is nothing to wait for.
+    let info = script.working.info(&script.config);
+    assert_eq!(info.recovery, tcp::Recovering::No);
+    script.write(20_000);
+    script.expect(data(10_001, 1_000, 1).with(Flags::CWR).ecn(Ecn::Capable0));
+    assert_eq!(script.take_all(), 6, "seven tenths of ten in all");
+}
+
+#[test]
+fn the_window_does_not_grow_by_what_came_with_an_echo() {
+    let setup = syn().mss(1_000).sack_ok().with(Flags::ECE | Flags::CWR);
+    let mut script = Script::accept(&setup, |config| {
+        on(config);
+        config.sending.congestion = tcp::Algorithm::NewReno;
+    });
+    script.take_one();
+    script.inject(ack(1, 1).win(60_000));
+    script.write(10_000);
+    assert_eq!(script.take_all(), 10);
+    script.inject(ack(1, 10_001).win(60_000).with(Flags::ECE));
+    script.write(20_000);
+    assert_eq!(script.take_all(), 5, "half of what was in flight");
+}
+
+/// The peer echoes until it hears of that, so the connection may not forget it while it sleeps.
+#[test]
+fn that_the_window_was_halved_is_said_after_a_nap() {
+    let mut script = agreed();
+    script.write(1_000);
+    script.take_one();
+    script.inject(ack(1, 1_001).win(60_000).with(Flags::ECE));
+    script.nap(super::script::ms(60_000));
+    script.write(1_000);
+    script.expect(data(1_001, 1_000, 1).psh().with(Flags::CWR).ecn(Ecn::Capable0));
+}

@@ -99,7 +99,7 @@ fn a_stranger_cannot_answer_for_the_peer() {
 #[test]
 fn a_sleeping_connection_says_when_its_probe_is_due() {
     let script = Script::established();
-    let sleeping = script.working.sleep(&script.config, script.now, tcp::Waiting::Idle);
+    let sleeping = script.working.sleep(&script.config, tcp::Waiting::Idle);
     assert_eq!(sleeping.keep_alive_in(&Config::default(), script.now), None);
     let mut config = Config::default();
     short(&mut config);

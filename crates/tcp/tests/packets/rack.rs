@@ -261,3 +261,58 @@ fn a_probe_that_was_for_nothing_reduces_nothing() {
     let info = script.working.info(&script.config);
     assert_eq!((info.slow_start_threshold, info.recovery), (None, tcp::Recovering::No), "{info:?}");
 }
+
+/// The end of a flight is what is probed, so that the duplicate comes when nothing is in flight, and it was
+/// once not known for one: what was acknowledged next counted as a loss that the probe had repaired.
+#[test]
+fn a_duplicate_without_blocks_shows_that_a_probe_was_not_needed() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.expect_after(ms(20), data(9_001, 1_000, 1).psh());
+    script.inject(ack(1, 10_001).win(60_000));
+    script.wait(ms(10));
+    script.inject(ack(1, 10_001).win(60_000));
+    script.write(5_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(1, 15_001).win(60_000));
+    let info = script.working.info(&script.config);
+    assert_eq!((info.slow_start_threshold, info.recovery), (None, tcp::Recovering::No));
+}
+
+/// What opens the window, carries text or acknowledges something is no such duplicate.
+#[test]
+fn not_every_acknowledgment_shows_that_a_probe_was_not_needed() {
+    for other in [ack(1, 10_001).win(59_000), data(1, 10, 10_001).win(60_000)] {
+        let mut script = Script::established();
+        script.write(10_000);
+        script.take_all();
+        script.expect_after(ms(20), data(9_001, 1_000, 1).psh());
+        script.inject(ack(1, 10_001).win(60_000));
+        script.inject(other.clone());
+        script.write(5_000);
+        script.take_all();
+        script.wait(ms(10));
+        script.inject(ack(1 + other.length, 15_001).win(60_000));
+        let info = script.working.info(&script.config);
+        assert!(info.slow_start_threshold.is_some(), "{other:?}");
+    }
+}
+
+/// Times are kept in 32 bits, so one half an hour old looks like one of the future: all that was sent after
+/// such a pause was once taken for lost as soon as a part of it was acknowledged.
+#[test]
+fn what_arrived_an_hour_ago_says_nothing_of_what_is_sent_now() {
+    let mut script = Script::in_state(tcp::State::CloseWait);
+    script.write(1_000);
+    script.take_all();
+    script.wait(ms(10));
+    script.inject(ack(2, 1_001).win(60_000));
+    script.wait(ms(60 * 60 * 1_000));
+    script.write(4_000);
+    script.take_all();
+    script.wait(ms(15));
+    script.inject(ack(2, 2_001).win(60_000));
+    script.expect_nothing();
+}

@@ -282,7 +282,7 @@ impl Script {
     /// Sleeps for a while and wakes.
     pub fn nap(&mut self, span: Duration) {
         assert!(self.working.is_quiet(), "{:?}", self.working);
-        let sleeping = self.working.sleep(&self.config, self.now, Waiting::Input);
+        let sleeping = self.working.sleep(&self.config, Waiting::Input);
         self.now += span;
         let turn = Turn { config: &self.config, now: self.now, challenges: &mut self.challenges };
         self.working = Working::new();

@@ -154,7 +154,7 @@ fn a_slow_path_is_remembered_so_that_nothing_is_sent_again_too_soon() {
 fn who_opened_a_connection_is_remembered() {
     for (script, opened) in [(Script::opened(), true), (Script::established(), false)] {
         let mut script = script;
-        let sleeping = script.working.sleep(&script.config, script.now, tcp::Waiting::Input);
+        let sleeping = script.working.sleep(&script.config, tcp::Waiting::Input);
         assert_eq!((sleeping.opened(), script.working.opened()), (opened, opened));
         script.nap(ms(10));
         assert_eq!(script.working.opened(), opened);
@@ -167,4 +167,28 @@ fn what_was_told_of_a_window_holds_after_a_nap() {
     let mut script = Script::established_with_timestamps();
     script.nap(ms(1_000));
     assert_eq!(script.working.receive_window(), 256 * 1_024 + 7);
+}
+
+/// A nap began when the block went back, whatever it had been taken for: who was woken by a timer now and
+/// then was never asked whether it is still there, and after 24 days was not believed any more.
+#[test]
+fn only_what_the_peer_says_makes_it_heard_of() {
+    let mut script = Script::established_with_timestamps();
+    let clock = script.peer_clock();
+    let keep_alive =
+        tcp::Config { keep_alive: Some(tcp::KeepAlive::default()), ..tcp::Config::default() };
+    for _ in 0..25 {
+        script.nap(ms(86_400_000));
+    }
+    let sleeping = script.working.sleep(&script.config, tcp::Waiting::Input);
+    assert_eq!(sleeping.keep_alive_in(&keep_alive, script.now), Some(ms(0)));
+    // The peer's clock has been set back, or has wrapped round.
+    script.inject(data(1, 100, 1).ts(clock.wrapping_sub(1_000), 0));
+    assert_eq!(script.delivered, 100);
+    let sleeping = {
+        script.wait(ms(100));
+        script.take_all();
+        script.working.sleep(&script.config, tcp::Waiting::Input)
+    };
+    assert!(sleeping.age_ms(script.now) < 200);
 }

@@ -24,7 +24,7 @@ fn a_connection_that_sleeps() {
     for (script, mss) in
         [(Script::established(), 1_000), (Script::established_with_timestamps(), 1_000)]
     {
-        let sleeping = script.working.sleep(&script.config, script.now, Waiting::Input);
+        let sleeping = script.working.sleep(&script.config, Waiting::Input);
         assert_eq!((sleeping.mss(), sleeping.smoothed_rtt_us()), (mss, Some(16_384)));
         assert!(!sleeping.waiting.was_asked() && Waiting::InputAsked.was_asked());
     }

@@ -189,7 +189,7 @@ impl End {
         }
         let quiet = self.working.may_sleep(&self.config, now);
         if quiet && self.established {
-            self.asleep = Some(self.working.sleep(&self.config, now, Waiting::Input));
+            self.asleep = Some(self.working.sleep(&self.config, Waiting::Input));
             self.working = Working::new();
             self.sleeps += 1;
         }
