@@ -1,15 +1,21 @@
 //! What a handler answers to every call: [`Step`].
 
-use core::num::NonZeroU32;
+use core::fmt;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::time::Duration;
 
-/// What the engine is to do with the connection now. 16 bytes or fewer.
+/// What the engine is to do with the connection now. 16 bytes.
+///
+/// Every call of every handler returns one, and most `Option`s of one on the way. As two words it is
+/// in two registers all the way. As three fields it would be put into memory piece by piece and read
+/// back whole, which a processor cannot do before the pieces have left it.
 #[must_use = "a step does nothing until the engine gets it"]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    consumed: u32,
-    next: Next,
-    timeout: Option<NonZeroU32>,
+    consumed: usize,
+    /// What comes next, by its number plus one, and above that the timeout in milliseconds: 0 to leave
+    /// it as it is.
+    rest: NonZeroU64,
 }
 
 /// What the connection waits for next.
@@ -37,13 +43,38 @@ pub enum Next {
 }
 
 /// The timeout value that means that the timer is stopped.
-const NEVER: NonZeroU32 = NonZeroU32::MAX;
+const NEVER: u32 = u32::MAX;
+/// Where the timeout is in a step's second word.
+const TIMEOUT_SHIFT: u32 = 32;
+
+impl Next {
+    /// All of them, each at its number.
+    const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Idle,
+        Self::Write,
+        Self::Wait,
+        Self::Stay,
+        Self::Close,
+        Self::Finish,
+        Self::Abort,
+    ];
+}
 
 impl Step {
+    #[inline]
     const fn new(consumed: usize, next: Next) -> Self {
-        // A slice of received bytes is bounded by `Limits::held_bytes` plus one read buffer.
-        debug_assert!(consumed <= u32::MAX as usize);
-        Self { consumed: consumed as u32, next, timeout: None }
+        Self { consumed, rest: NonZeroU64::MIN.saturating_add(next as u64) }
+    }
+
+    /// With this timeout in place of any before.
+    #[inline]
+    const fn with_timeout(mut self, millis: NonZeroU32) -> Self {
+        let next = self.rest.get() as u32 as u64;
+        if let Some(rest) = NonZeroU64::new(next | (millis.get() as u64) << TIMEOUT_SHIFT) {
+            self.rest = rest;
+        }
+        self
     }
 
     /// `consumed` bytes are done with; wait for more. Something is owed or expected.
@@ -91,38 +122,50 @@ impl Step {
     /// whenever it was to be called before. Rounded up to whole milliseconds, at most 49 days; a
     /// zero `span` counts as one millisecond. Without this (or [`Step::untimed`]) a step leaves
     /// the timer as it is.
-    pub fn within(mut self, span: Duration) -> Self {
-        let millis = u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX - 1);
-        self.timeout = NonZeroU32::new(millis.clamp(1, u32::MAX - 1));
-        self
+    pub fn within(self, span: Duration) -> Self {
+        let millis = u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(NEVER - 1);
+        self.with_timeout(NonZeroU32::new(millis.min(NEVER - 1)).unwrap_or(NonZeroU32::MIN))
     }
 
     /// Stops the timer.
-    pub const fn untimed(mut self) -> Self {
-        self.timeout = Some(NEVER);
-        self
+    pub const fn untimed(self) -> Self {
+        self.with_timeout(NonZeroU32::MAX)
     }
 
     /// How many of the bytes offered are done with.
     #[must_use]
+    #[inline]
     pub const fn consumed(&self) -> usize {
-        self.consumed as usize
+        self.consumed
     }
 
     /// What to wait for.
     #[must_use]
+    #[inline]
     pub const fn next(&self) -> Next {
-        self.next
+        // Never more than there are.
+        Next::ALL[(self.rest.get() - 1) as usize % Next::ALL.len()]
     }
 
     /// What becomes of the timer.
     #[must_use]
-    pub fn timeout(&self) -> Timeout {
-        match self.timeout {
-            None => Timeout::Keep,
-            Some(NEVER) => Timeout::Stop,
-            Some(millis) => Timeout::Set(Duration::from_millis(u64::from(millis.get()))),
+    #[inline]
+    pub const fn timeout(&self) -> Timeout {
+        match (self.rest.get() >> TIMEOUT_SHIFT) as u32 {
+            0 => Timeout::Keep,
+            NEVER => Timeout::Stop,
+            millis => Timeout::Set(Duration::from_millis(millis as u64)),
         }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("consumed", &self.consumed())
+            .field("next", &self.next())
+            .field("timeout", &self.timeout())
+            .finish()
     }
 }
 

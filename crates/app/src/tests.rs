@@ -2,11 +2,32 @@
 
 use core::time::Duration;
 
-use crate::{NoRoom, Out, Source, Step, Timeout};
+use crate::{Next, NoRoom, Out, Source, Step, Timeout};
 
 #[test]
 fn a_step_is_small() {
-    assert!(size_of::<Step>() <= 16);
+    assert!(size_of::<Step>() <= 16 && size_of::<Option<Step>>() <= 16);
+}
+
+#[test]
+fn a_step_says_what_it_was_made_with() {
+    let steps = [
+        (Step::read(7), 7, Next::Read),
+        (Step::idle(usize::MAX), usize::MAX, Next::Idle),
+        (Step::write(1), 1, Next::Write),
+        (Step::wait(2), 2, Next::Wait),
+        (Step::stay(), 0, Next::Stay),
+        (Step::close(), 0, Next::Close),
+        (Step::finish(), 0, Next::Finish),
+        (Step::abort(), 0, Next::Abort),
+    ];
+    for (step, consumed, next) in steps {
+        let (second, timed) = (Duration::from_secs(1), step.within(Duration::from_secs(1)));
+        let others = [(step, Timeout::Keep), (timed, Timeout::Set(second))];
+        for (step, timeout) in others.into_iter().chain([(timed.untimed(), Timeout::Stop)]) {
+            assert_eq!((step.consumed(), step.next(), step.timeout()), (consumed, next, timeout));
+        }
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Replies {
 
     /// Adds a segment that was sent now, after all others, and a text's bytes. Only while there is
     /// room.
+    #[inline(always)]
     pub(crate) fn push(&mut self, flight: InFlight, frame: Option<Frame>, slot: u32) -> u32 {
         self.greetings += u32::from(matches!(flight, InFlight::Greeting(_)));
         let entry = Entry { flight, frame, slot, earlier: self.last, later: NONE };

@@ -45,12 +45,12 @@ impl<C> Record<C> {
 pub struct Flow {
     /// The peer's address; an IPv4 one in its IPv6 form (RFC 4291 section 2.5.5.2).
     remote: [u8; 16],
+    /// Index of the address at this end.
+    pub local: u16,
     /// The peer's port.
     pub remote_port: u16,
     /// The port at this end.
     pub local_port: u16,
-    /// Index of the address at this end.
-    pub local: u16,
 }
 
 impl Flow {
@@ -70,9 +70,9 @@ impl Flow {
     #[inline]
     pub fn words(&self) -> [u64; 3] {
         let (halves, _) = self.remote.as_chunks::<8>();
-        let last = u64::from(self.local) << 32
-            | u64::from(self.local_port) << 16
-            | u64::from(self.remote_port);
+        let last = u64::from(self.local_port) << 32
+            | u64::from(self.remote_port) << 16
+            | u64::from(self.local);
         [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1]), last]
     }
 
@@ -114,7 +114,7 @@ mod tests {
     fn every_part_of_a_flow_is_hashed() {
         let remote: IpAddr = "2001:db8::1".parse().unwrap();
         let flow = Flow::new(remote, 0x1234, 0x5678, 0x9abc);
-        assert_eq!(flow.words()[2], 0x5678_9abc_1234);
+        assert_eq!(flow.words()[2], 0x9abc_1234_5678);
         let others = [
             Flow::new("2001:db9::1".parse().unwrap(), 0x1234, 0x5678, 0x9abc),
             Flow::new("2001:db8::2".parse().unwrap(), 0x1234, 0x5678, 0x9abc),

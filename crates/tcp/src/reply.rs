@@ -31,7 +31,7 @@ pub struct Reply {
     /// When it was sent.
     sent: Micros,
     /// Bytes of it.
-    length: u16,
+    length: u32,
 }
 
 const _: () = assert!(size_of::<Reply>() == 32);
@@ -95,6 +95,7 @@ impl Sleeping {
     #[must_use]
     #[inline]
     pub fn speak(&self, turn: &Turn<'_>, length: u16, mss: u16) -> (Reply, ReplySegment) {
+        let length = u32::from(length);
         let reply = Reply { asleep: *self, sent: Micros::of(turn.now), length };
         let ecn = if self.settled().ecn { Ecn::Capable0 } else { Ecn::NotCapable };
         (reply, ReplySegment { header: self.acknowledgment(turn, mss), ecn })
@@ -154,22 +155,23 @@ impl Reply {
     #[inline]
     pub fn acknowledged(&self, arrival: &PlainArrival, now: Instant) -> Option<Sleeping> {
         let header = &arrival.header;
-        let asleep = &self.asleep;
-        let mut settled = asleep.settled();
+        let mut asleep = self.asleep;
+        let timestamps = asleep.settled().timestamps;
         let expected = header.sequence == asleep.receive_next
             && header.acknowledgment == self.send_next()
-            && is_newest(settled.timestamps.then_some(asleep.recent_timestamp), header);
+            && is_newest(timestamps.then_some(asleep.recent_timestamp), header);
         if !expected {
             return None;
         }
+        asleep.send_next = header.acknowledgment;
+        asleep.send_window = header.window;
+        if let Some(stamps) = header.timestamps.filter(|_| timestamps) {
+            asleep.recent_timestamp = stamps.value;
+        }
         // RFC 6298 section 2.2: the first sample since it woke. Never nothing: 0 is for unknown.
-        settled.srtt = Micros::of(now).since(self.sent).max(1);
-        let stamps = header.timestamps.filter(|_| settled.timestamps);
-        let numbers = [header.acknowledgment, header.sequence];
-        let recent = stamps.map_or(asleep.recent_timestamp, |stamps| stamps.value);
-        let mut sleeping = Sleeping::new(settled, numbers, header.window, recent, now);
-        (sleeping.timer, sleeping.waiting) = (asleep.timer, asleep.waiting);
-        Some(sleeping)
+        asleep.set_srtt(Micros::of(now).since(self.sent).max(1));
+        asleep.heard(now);
+        Some(asleep)
     }
 
     /// SND.UNA: the number of the text's first byte.
@@ -181,7 +183,7 @@ impl Reply {
     /// SND.NXT: the number after its last.
     #[must_use]
     pub fn send_next(&self) -> Seq {
-        self.una() + u32::from(self.length)
+        self.una() + self.length
     }
 
     /// When the text was sent, for a reply that is less than half an hour old.
@@ -201,10 +203,11 @@ impl Working {
             challenges: &mut *turn.challenges,
         };
         // What was sent left when the link took it, whatever it takes now.
-        let settled = reply.asleep.settled();
-        let options = if settled.timestamps { Options::TIMESTAMPS_LENGTH as u16 } else { 0 };
-        self.wake(&then, &reply.asleep, mss.max(reply.length.saturating_add(options)));
-        let length = u32::from(reply.length);
+        let (settled, length) = (reply.asleep.settled(), reply.length);
+        let options = if settled.timestamps { Options::TIMESTAMPS_LENGTH as u32 } else { 0 };
+        // Text of one segment is shorter than 2^16 with its options.
+        let most = u16::try_from(length + options).unwrap_or(u16::MAX);
+        self.wake(&then, &reply.asleep, mss.max(most));
         self.write(length);
         let outgoing = self.transmit(&then);
         debug_assert!(outgoing.is_some_and(|outgoing| outgoing.length == length));

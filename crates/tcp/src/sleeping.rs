@@ -124,6 +124,9 @@ pub(crate) struct Settled {
 const NO_SCALING: u32 = 15;
 /// SRTT classes, each four times the one before: 0 is unknown, 1 up to 256 µs, 7 above 262 ms.
 const SRTT_FIRST: u32 = 256;
+const SRTT_CLASS_MAX: u32 = 7;
+/// Where the class is among the 24 bits: their last three.
+const SRTT_SHIFT: u32 = 21;
 
 impl Settled {
     #[inline]
@@ -135,7 +138,7 @@ impl Settled {
             bits |= u32::from(flag) << (4 + index);
         }
         bits |= u32::from(self.mss / 4).min(0xfff) << 9;
-        bits |= srtt_class(self.srtt) << 21;
+        bits |= srtt_class(self.srtt) << SRTT_SHIFT;
         let [a, b, c, _] = bits.to_le_bytes();
         [a, b, c]
     }
@@ -162,7 +165,7 @@ impl Settled {
             wide: false,
             reduced: false,
             mss: (bits >> 9 & 0xfff) as u16 * 4,
-            srtt: match bits >> 21 {
+            srtt: match bits >> SRTT_SHIFT {
                 0 => 0,
                 class => SRTT_FIRST << (2 * (class - 1)),
             },
@@ -171,10 +174,16 @@ impl Settled {
 }
 
 /// The smallest class that is at least `srtt`.
-fn srtt_class(srtt: u32) -> u32 {
+#[inline]
+const fn srtt_class(srtt: u32) -> u32 {
     match srtt {
         0 => 0,
-        _ => (1..7).find(|class| srtt <= SRTT_FIRST << (2 * (class - 1))).unwrap_or(7),
+        1..=SRTT_FIRST => 1,
+        // Two more bits for each class.
+        _ => {
+            let class = 1 + ((srtt - 1) / SRTT_FIRST).ilog2() / 2 + 1;
+            if class < SRTT_CLASS_MAX { class } else { SRTT_CLASS_MAX }
+        }
     }
 }
 
@@ -209,6 +218,14 @@ impl Sleeping {
     pub(crate) fn settled(&self) -> Settled {
         let [wide, reduced] = self.stamp.flags();
         Settled { wide, reduced, ..Settled::unpack(self.bits) }
+    }
+
+    /// Remembers another smoothed round-trip time, in microseconds, and leaves the other settings as they are.
+    #[inline]
+    pub(crate) const fn set_srtt(&mut self, srtt: u32) {
+        let last = &mut self.bits[2];
+        let shift = SRTT_SHIFT - 16;
+        *last = *last & !(u8::MAX << shift) | (srtt_class(srtt) as u8) << shift;
     }
 
     /// The smoothed round-trip time in microseconds as it was, rounded up to 256 times a power of

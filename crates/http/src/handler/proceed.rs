@@ -96,11 +96,14 @@ impl<S: Service> Http<S> {
     }
 
     /// The connection is ready for the next request, which may be there already.
+    #[inline]
     pub(super) fn next_request(&self, cx: &mut Cx<'_, Conn>, input: &Input<'_>) -> Option<Step> {
         cx.conn.state = State::Resting { since: Millis::of(cx.now) };
-        if cx.out.attached() == 0 {
-            return None;
-        }
+        if cx.out.attached() == 0 { None } else { self.leave_attached(cx, input) }
+    }
+
+    /// Something that is attached has to leave first.
+    fn leave_attached(&self, cx: &mut Cx<'_, Conn>, input: &Input<'_>) -> Option<Step> {
         if !input.rest().is_empty() {
             return Some(self.make_room(cx, input));
         }

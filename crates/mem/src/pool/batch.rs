@@ -58,8 +58,8 @@ impl Batch {
 
     /// The frames, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Frame> {
-        let (end, start) = self.frames.split_at(self.first);
-        start.iter().chain(end).flatten()
+        let place = |index| (self.first + index) % Self::CAPACITY;
+        (0..self.length).filter_map(move |index| self.frames[place(index)].as_ref())
     }
 
     /// Frames in it.

@@ -99,19 +99,10 @@ impl Segment<'_> {
 }
 
 impl<P: Port> Link<P> {
-    /// Says what a frame is, or why it is nothing.
-    #[inline]
-    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Packet, Reason> {
-        match self.parse_plain(bytes) {
-            Some(found) => Ok(Packet::Segment(found)),
-            None => self.parse_any(bytes),
-        }
-    }
-
     /// A plain frame for us. What is not, or not intact, is looked at again by
     /// [`Link::parse_any`], which knows what is wrong with it.
     #[inline]
-    fn parse_plain(&self, bytes: &[u8]) -> Option<Found> {
+    pub(crate) fn parse_plain(&self, bytes: &[u8]) -> Option<Found> {
         let layout = Layout::of(bytes, !self.caps.checksums_verified)?;
         let (ends, ecn) = layout.ends(bytes)?;
         let (remote, local) = ends.addresses;
@@ -124,7 +115,8 @@ impl<P: Port> Link<P> {
         Some(Found { flow, ecn, start, end, plain: Some(layout) })
     }
 
-    pub(super) fn parse_any(&self, bytes: &[u8]) -> Result<Packet, Reason> {
+    /// Says what any frame is, or why it is nothing.
+    pub(crate) fn parse_any(&self, bytes: &[u8]) -> Result<Packet, Reason> {
         let frame = ethernet::View::new(bytes)?;
         let header = frame.repr();
         if header.destination != self.mac && !header.destination.is_multicast() {

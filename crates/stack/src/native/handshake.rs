@@ -88,7 +88,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             note_step(&mut sleeping, called.step, now);
             return Some(sleeping);
         }
-        self.fall_asleep(slot, index, sleeping);
+        self.fall_asleep(slot, index, &sleeping);
         self.go_on_opened(app, (slot, Before::Asleep(&sleeping)), None, called);
         None
     }

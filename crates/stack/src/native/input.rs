@@ -2,9 +2,11 @@
 //! process each. So the cache misses of a batch overlap. Invariant: packets are processed in the
 //! order they arrived.
 
+use alloc::vec::Vec;
+
 use app::{DialError, End, Handler};
 use base::Seq;
-use mem::{Batch, Frame, Pool};
+use mem::{Batch, Pool};
 use port::Port;
 use tcp::{Answered, Arrival, Body, Events, Flow, Late, Payload, Received, Unreachable};
 use wire::tcp::Flags;
@@ -17,7 +19,7 @@ use crate::link::{Complaint, Control, Found, Packet, Segment, Trouble};
 const BLOCKS_A_LOOK: u32 = 16;
 
 /// A packet between the passes.
-enum Parsed {
+pub(super) enum Parsed {
     Segment { found: Found, hash: u64, likely: Option<u32> },
     Control(Control),
     Dropped,
@@ -31,16 +33,15 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         arrivals: &Pool,
         batch: &Batch,
     ) {
-        let mut parsed = [const { Parsed::Dropped }; Batch::CAPACITY];
-        let count = batch.len();
+        let mut packets = core::mem::take(&mut self.parsed);
         for frame in batch.iter() {
             arrivals.prefetch(frame);
         }
-        for (parsed, frame) in parsed.iter_mut().zip(batch.iter()) {
-            *parsed = self.parse(arrivals, frame);
+        for frame in batch.iter() {
+            self.parse(arrivals.data(frame), &mut packets);
         }
-        self.look_up(&mut parsed[..count]);
-        for (parsed, frame) in parsed[..count].iter().zip(batch.iter()) {
+        self.look_up(&mut packets);
+        for (parsed, frame) in packets.iter().zip(batch.iter()) {
             let data = arrivals.data(frame);
             match parsed {
                 Parsed::Segment { found, hash, likely } => {
@@ -63,6 +64,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             }
         }
         self.link.end_answer();
+        packets.clear();
+        self.parsed = packets;
     }
 
     /// Starts loading the records of packets whose buckets have been asked for: of those first that are
@@ -98,17 +101,30 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
     }
 
-    fn parse(&self, arrivals: &Pool, frame: &Frame) -> Parsed {
-        match self.link.parse(arrivals.data(frame)) {
-            Ok(Packet::Segment(found)) => {
-                let hash = self.flows.hash(&found.flow);
-                self.flows.prefetch_bucket(hash);
-                Parsed::Segment { found, hash, likely: None }
-            }
-            Ok(Packet::Control(control)) => Parsed::Control(control),
+    /// Adds what a frame holds to the packets of its batch.
+    #[inline]
+    fn parse(&self, frame: &[u8], packets: &mut Vec<Parsed>) {
+        match self.link.parse_plain(frame) {
+            Some(found) => self.note_segment(found, packets),
+            None => self.parse_any(frame, packets),
+        }
+    }
+
+    #[inline]
+    fn note_segment(&self, found: Found, packets: &mut Vec<Parsed>) {
+        let hash = self.flows.hash(&found.flow);
+        self.flows.prefetch_bucket(hash);
+        packets.push(Parsed::Segment { found, hash, likely: None });
+    }
+
+    #[inline(never)]
+    fn parse_any(&self, frame: &[u8], packets: &mut Vec<Parsed>) {
+        match self.link.parse_any(frame) {
+            Ok(Packet::Segment(found)) => self.note_segment(found, packets),
+            Ok(Packet::Control(control)) => packets.push(Parsed::Control(control)),
             Err(reason) => {
                 self.drops.count(reason);
-                Parsed::Dropped
+                packets.push(Parsed::Dropped);
             }
         }
     }

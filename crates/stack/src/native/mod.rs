@@ -102,6 +102,8 @@ struct Core<P: Port, C> {
     settings: Settings,
     challenges: ChallengeLimit,
     cookies: Cookies,
+    /// The packets of a batch between the passes; none at any other time.
+    parsed: Vec<input::Parsed>,
     /// The segment being looked at, if it is nobody's here.
     stray: Option<Stray>,
     /// Shards that have passed on the segment being looked at: it is none of theirs.
@@ -228,6 +230,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             settings,
             challenges: ChallengeLimit::new(CHALLENGES_PER_SECOND, Prng::new(seed)),
             cookies: Cookies::new(config.secrets.cookies),
+            parsed: Vec::with_capacity(Batch::CAPACITY),
             stray: None,
             passed: 0,
             counters,

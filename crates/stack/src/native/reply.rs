@@ -91,8 +91,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &PlainSegment<'_>,
     ) -> bool {
         let Some(record) = self.flows.get(slot) else { return false };
-        let (sleeping, asked) = match record.body {
-            Body::Sleeping(sleeping) => (sleeping, false),
+        match record.body {
+            Body::Sleeping(sleeping) => self.listen(app, (slot, &sleeping), segment, false),
             Body::Replied(index) => {
                 let (acknowledged, asked) = match &self.replies.get(index).flight {
                     InFlight::Answer(reply) => {
@@ -102,15 +102,25 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                     InFlight::Greeting(_) => (self.complete(app, (slot, index), segment), false),
                     InFlight::Attempt(..) => return false,
                 };
-                let Some(sleeping) = acknowledged else { return false };
+                let Some(sleeping) = &acknowledged else { return false };
                 self.fall_asleep(slot, index, sleeping);
-                if segment.payload.is_empty() && !segment.arrival.header.fin {
-                    return true;
-                }
-                (sleeping, asked)
+                let is_bare = segment.payload.is_empty() && !segment.arrival.header.fin;
+                is_bare || self.listen(app, (slot, sleeping), segment, asked)
             }
-            Body::Working(_) | Body::TimeWait(_) => return false,
-        };
+            Body::Working(_) | Body::TimeWait(_) => false,
+        }
+    }
+
+    /// Takes what a plain segment says to a connection that sleeps. `asked`: it acknowledges a question of
+    /// ours. False: it is for the long way.
+    #[inline]
+    fn listen<H: Handler<Conn = C>>(
+        &mut self,
+        app: &mut H,
+        (slot, sleeping): (u32, &Sleeping),
+        segment: &PlainSegment<'_>,
+        asked: bool,
+    ) -> bool {
         if sleeping.waiting == Waiting::Wake || !self.may_call() {
             return false;
         }
@@ -123,18 +133,18 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         } else {
             return false;
         };
-        self.hear(app, (slot, &sleeping), (heard, segment));
+        self.hear(app, (slot, sleeping), (heard, segment));
         true
     }
 
     /// What was in flight is acknowledged.
     #[inline]
-    pub(super) fn fall_asleep(&mut self, slot: u32, index: u32, sleeping: Sleeping) {
+    pub(super) fn fall_asleep(&mut self, slot: u32, index: u32, sleeping: &Sleeping) {
         if let (_, Some(frame)) = self.replies.take(index) {
             self.buffers.give(frame);
         }
         if let Some(record) = self.flows.get_mut(slot) {
-            record.body = Body::Sleeping(sleeping);
+            record.body = Body::Sleeping(*sleeping);
         }
     }
 
@@ -152,7 +162,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Calls the handler for a connection without a block: of data, those bytes, or that there are no
     /// more. Only if [it may](Self::may_call).
-    #[inline]
+    #[inline(always)]
     pub(super) fn call_asleep<H: Handler<Conn = C>>(
         &mut self,
         app: &mut H,
@@ -254,7 +264,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
 
     /// Does what a step leads to, on a connection that will be `asleep` but for that; the frame has the
     /// bytes put out.
-    #[inline]
+    #[inline(always)]
     pub(super) fn perform(
         &mut self,
         (slot, ends): (u32, &Tuple),
