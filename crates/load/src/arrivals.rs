@@ -27,10 +27,35 @@ impl Arrivals {
     /// When the next one is due.
     #[must_use]
     pub fn next(&self) -> Instant {
-        let place = self.gone * u64::from(self.share.count) + u64::from(self.share.index);
+        self.after(0)
+    }
+
+    /// When the one after so many others is due.
+    #[must_use]
+    pub fn after(&self, others: u64) -> Instant {
+        let number = self.gone + others;
+        let place = number * u64::from(self.share.count) + u64::from(self.share.index);
         // Exact to a nanosecond for some 50 days of them.
         let after = place as f64 * self.interval;
         Instant::from_nanos(self.start.as_nanos().saturating_add(after as u64))
+    }
+
+    /// How many of those left are due before `end`.
+    #[must_use]
+    pub fn before(&self, end: Instant) -> u64 {
+        let shards = f64::from(self.share.count) * self.interval;
+        let about = end.since(self.next()).as_nanos() as f64 / shards;
+        // Rounded either way; what is right is said by the times themselves.
+        let mut count = (about as u64).saturating_sub(1);
+        while self.after(count) < end {
+            count += 1;
+        }
+        count
+    }
+
+    /// Leaves so many out.
+    pub const fn skip(&mut self, count: u64) {
+        self.gone += count;
     }
 
     /// Takes the next one, if it is due.
@@ -49,6 +74,25 @@ mod tests {
 
     use super::Arrivals;
     use crate::Share;
+
+    #[test]
+    fn those_left_are_counted_as_they_would_be_one_by_one() {
+        let (start, end) = (Instant::from_millis(3), Instant::from_millis(2_003));
+        for rate in [0.4, 1.0, 3.0, 299.7, 12_345.0] {
+            for index in 0..3 {
+                let mut arrivals = Arrivals::new(start, rate, Share { index, count: 3 });
+                arrivals.skip(arrivals.before(Instant::from_millis(700)));
+                assert!(arrivals.next() >= Instant::from_millis(700));
+                let count = arrivals.before(end);
+                let last = Instant::from_nanos(end.as_nanos() - 1);
+                let one_by_one = std::iter::from_fn(|| arrivals.take(last)).count() as u64;
+                assert_eq!(count, one_by_one, "{rate} {index}");
+            }
+        }
+        // So many that nobody could count them one by one.
+        let all = Arrivals::new(start, 4e9, Share { index: 0, count: 1 });
+        assert_eq!(all.before(Instant::from_millis(86_400_003)), 345_600_000_000_000);
+    }
 
     #[test]
     fn shards_together_keep_the_rate_whatever_happens() {

@@ -33,6 +33,11 @@ impl Times {
         self.0.saturating_record(nanos);
     }
 
+    /// Counts so many times of so many nanoseconds each.
+    pub fn record_many(&mut self, nanos: u64, times: u64) {
+        self.0.saturating_record_n(nanos, times);
+    }
+
     /// Counts all times of another.
     pub fn add(&mut self, other: &Self) {
         // It fails only for values out of bounds, and the bounds are the same.

@@ -63,7 +63,7 @@ pub struct Phase {
 pub enum Until {
     /// After this much measured time.
     Time(Duration),
-    /// When this many requests were answered or have failed.
+    /// When this many requests were answered or have failed, those of the warm-up not counted.
     Requests(u64),
 }
 
@@ -82,6 +82,14 @@ impl Share {
     pub fn of(self, all: u64) -> u64 {
         let (index, count) = (u64::from(self.index), u64::from(self.count.max(1)));
         all / count + u64::from(index < all % count)
+    }
+
+    /// This shard's place among those that have any of so many connections: what these send is theirs
+    /// alone to divide. `None` for one that has none.
+    #[must_use]
+    pub fn among(self, connections: u32) -> Option<Self> {
+        let count = self.count.min(connections);
+        (self.index < count).then_some(Self { count, ..self })
     }
 
     /// [`Share::of`] for what is counted in 32 bits.
@@ -111,14 +119,12 @@ impl Phase {
         u64::from(self.connections) + u64::from(self.idle) + u64::from(self.slow)
     }
 
-    /// The most requests it will send, where that is known beforehand.
+    /// The most requests that it will count, where that is known beforehand.
     #[must_use]
     pub fn requests(&self) -> Option<u64> {
         match (self.until, self.rate) {
             (Until::Requests(count), _) => Some(count),
-            (Until::Time(time), Some(rate)) => {
-                Some(((time + self.warmup).as_secs_f64() * rate).ceil() as u64)
-            }
+            (Until::Time(time), Some(rate)) => Some((time.as_secs_f64() * rate).ceil() as u64),
             (Until::Time(_), None) => None,
         }
     }
@@ -127,6 +133,21 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::Share;
+
+    #[test]
+    fn only_shards_with_a_connection_have_a_part_of_what_is_sent() {
+        for (connections, count) in [(1, 4), (3, 4), (9, 4)] {
+            let shares = (0..count).map(|index| Share { index, count });
+            let sent: u64 = shares
+                .map(|share| {
+                    let sends = share.among(connections).map_or(0, |among| among.of(1_000));
+                    assert_eq!(sends > 0, share.of_few(connections) > 0, "{share:?}");
+                    sends
+                })
+                .sum();
+            assert_eq!(sent, 1_000);
+        }
+    }
 
     #[test]
     fn shares_add_up() {

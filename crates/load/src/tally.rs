@@ -69,13 +69,8 @@ impl Default for Tally {
 impl<T> Tally<T> {
     /// Counts an error.
     pub fn fail(&mut self, kind: ErrorKind) {
-        self.fail_times(kind, 1);
-    }
-
-    /// Counts an error so many times.
-    pub fn fail_times(&mut self, kind: ErrorKind, times: u64) {
         if let Some(count) = self.errors.get_mut(kind as usize) {
-            *count += times;
+            *count += 1;
         }
     }
 

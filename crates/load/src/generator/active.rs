@@ -48,7 +48,7 @@ impl Run {
                     let right = seat.checking.as_mut().is_none_or(Checking::finish);
                     let Some(flight) = self.seats.pop(number) else { break };
                     self.answered(flight, first_byte, cx.now, answer);
-                    if !right && answer.status < 400 {
+                    if !right && answer.status < 400 && self.is_measured(flight.due) {
                         self.tally.fail(ErrorKind::WrongBody);
                     }
                     if !answer.keep_alive || self.phase.connection_per_request {
@@ -73,7 +73,10 @@ impl Run {
             return;
         }
         if let Some(mut arrivals) = self.arrivals {
-            while arrivals.next() <= now && self.seats.has_room(seat) && self.begin_request() {
+            while arrivals.next() <= now
+                && self.seats.has_room(seat)
+                && self.begin_request(arrivals.next())
+            {
                 if let Some(due) = arrivals.take(now) {
                     self.seats.push(seat, due);
                 }
@@ -82,7 +85,7 @@ impl Run {
             self.list(seat);
             return;
         }
-        while self.seats.has_room(seat) && self.begin_request() {
+        while self.seats.has_room(seat) && self.begin_request(now) {
             self.seats.push(seat, now);
         }
     }
@@ -143,16 +146,14 @@ impl Run {
 
     /// The connection ends with the answer that was just read.
     fn last_answer(&mut self, cx: &mut Cx<'_, Conn>) -> Step {
-        let left = self.drop_requests(cx.conn.seat);
-        self.fail(left, ErrorKind::ClosedEarly);
+        self.fail(cx.conn, ErrorKind::ClosedEarly, cx.now);
         // As the server closes too, nobody has to be waited for.
         Step::finish()
     }
 
     /// Something is wrong with the connection: all requests under way on it have failed.
     pub fn broken(&mut self, cx: &mut Cx<'_, Conn>, kind: ErrorKind) -> Step {
-        let left = self.drop_requests(cx.conn.seat);
-        self.fail(left, kind);
+        self.fail(cx.conn, kind, cx.now);
         Step::abort()
     }
 
@@ -163,26 +164,16 @@ impl Run {
         self.broken(cx, ErrorKind::Unasked)
     }
 
-    /// Takes the requests under way out of a seat. Says how many there were.
-    fn drop_requests(&mut self, seat: u32) -> u32 {
-        let mut count = 0;
-        while self.seats.pop(seat).is_some() {
-            count += 1;
-        }
-        count
-    }
-
     /// A connection of this phase that has a seat is over.
     pub fn ended(&mut self, cx: &Cx<'_, Conn>, why: End) {
-        let left = self.drop_requests(cx.conn.seat);
-        self.fail(
-            left,
-            match why {
-                End::Closed => ErrorKind::ClosedEarly,
-                End::Overflow => ErrorKind::HeadTooLarge,
-                _ => ErrorKind::Reset,
-            },
-        );
+        let kind = match why {
+            End::Closed => ErrorKind::ClosedEarly,
+            End::Overflow => ErrorKind::HeadTooLarge,
+            End::TimedOut => ErrorKind::Timeout,
+            End::Unreachable => ErrorKind::Unreachable,
+            _ => ErrorKind::Reset,
+        };
+        self.fail(cx.conn, kind, cx.now);
         self.seats.vacate(cx.conn.seat);
         self.give_back(*cx.conn);
     }

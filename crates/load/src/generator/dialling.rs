@@ -39,7 +39,7 @@ impl Run {
                 None => now,
                 Some(arrivals) => Some(arrivals.next()).filter(|due| *due <= now)?,
             };
-            if !self.begin_request() {
+            if !self.begin_request(due) {
                 return None;
             }
             if let Some(arrivals) = &mut self.arrivals {
@@ -105,12 +105,12 @@ impl Run {
         self.pause = now + pause;
         let under_way = self.seats.get(conn.seat).map_or(0, |seat| seat.in_flight);
         if under_way > 0 {
-            self.fail(under_way, why.into());
+            self.fail(&conn, why.into(), now);
         } else {
             self.tally.fail(why.into());
             // One that was to be sent over it is lost with it; or a phase of so many requests
             // would go on for ever where nobody listens.
-            if conn.kind == Kind::Active && self.begin_request() {
+            if conn.kind == Kind::Active && self.begin_request(now) {
                 self.under_way -= 1;
             }
         }

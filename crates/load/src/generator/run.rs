@@ -17,6 +17,9 @@ use crate::{Board, ErrorKind, Phase, Share, Span, Tally, Until};
 /// Idle connections being opened at once.
 pub(super) const IDLE_OPENING: u32 = 256;
 
+/// Most latencies recorded one by one for requests that were due and never sent.
+const UNSENT_POINTS: u64 = 100_000;
+
 /// A phase under way.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -24,7 +27,9 @@ pub(super) struct Run {
     pub number: u16,
     index: u32,
     pub phase: Phase,
+    /// Of these the first are of connections that send as fast as they may.
     pub seats: Seats,
+    active: u32,
     pub answers: Answers,
     /// Seats without a connection.
     pub vacant: Vacant,
@@ -36,7 +41,7 @@ pub(super) struct Run {
     pub idle_arrivals: Option<Arrivals>,
     /// Idle connections not begun yet.
     pub idle_missing: u32,
-    /// Requests not begun yet, where their number is given.
+    /// Requests not begun yet, where their number is given; those of the warm-up are not among them.
     pub budget: Option<u64>,
     /// Requests begun and not over.
     pub under_way: u64,
@@ -68,24 +73,36 @@ pub(super) struct Vacant {
 
 impl Run {
     pub fn new(number: u32, phase: Phase, share: Share, idle_missing: u32, now: Instant) -> Self {
+        // Shards without a connection have no part of what is sent, or it would wait for ever.
+        let budget = match phase.until {
+            Until::Time(_) => None,
+            Until::Requests(count) => {
+                let among = share.among(phase.connections.max(phase.slow));
+                Some(among.map_or(0, |share| share.of(count)))
+            }
+        };
+        let arrivals = |rate: Option<f64>, connections| {
+            rate.zip(share.among(connections)).map(|(rate, share)| Arrivals::new(now, rate, share))
+        };
         let mut active = share.of_few(phase.connections);
-        if let Until::Requests(count) = phase.until {
+        if let Some(count) = budget {
             // More connections than requests would be of no use.
-            active = active.min(u32::try_from(share.of(count)).unwrap_or(u32::MAX));
+            active = active.min(u32::try_from(count).unwrap_or(u32::MAX));
         }
         let slow = share.of_few(phase.slow);
         let opening = idle_missing.min(IDLE_OPENING);
         let all = active + slow + opening;
         let measured = now + phase.warmup;
-        let (end, budget) = match phase.until {
-            Until::Time(time) => (Some(measured + time), None),
-            Until::Requests(count) => (None, Some(share.of(count))),
+        let end = match phase.until {
+            Until::Time(time) => Some(measured + time),
+            Until::Requests(_) => None,
         };
         let warm = phase.warmup > Duration::ZERO;
         Self {
             number: number as u16,
             index: number - 1,
             seats: Seats::new(all as usize, phase.pipeline.get(), phase.check.as_ref()),
+            active,
             answers: Answers { bodiless: phase.head, ..Answers::default() },
             vacant: Vacant {
                 active: (0..active).rev().collect(),
@@ -93,10 +110,8 @@ impl Run {
                 idle: (active + slow..all).rev().collect(),
             },
             ready: VecDeque::new(),
-            arrivals: phase.rate.map(|rate| Arrivals::new(now, rate, share)),
-            idle_arrivals: phase
-                .idle_rate
-                .map(|rate| Arrivals::new(now, f64::from(rate.get()), share)),
+            arrivals: arrivals(phase.rate, phase.connections),
+            idle_arrivals: arrivals(phase.idle_rate.map(|it| f64::from(it.get())), phase.idle),
             idle_missing,
             budget,
             under_way: 0,
@@ -114,28 +129,46 @@ impl Run {
         }
     }
 
-    /// Whether another request may be begun; counts it as begun.
-    pub fn begin_request(&mut self) -> bool {
+    /// Whether another request, due at this time, may be begun; counts it as begun.
+    pub fn begin_request(&mut self, due: Instant) -> bool {
+        let is_measured = self.is_measured(due);
         match &mut self.budget {
             Some(0) => return false,
-            Some(left) => *left -= 1,
-            None => {}
+            Some(left) if is_measured => *left -= 1,
+            _ => {}
         }
         self.under_way += 1;
         true
     }
 
-    /// Requests are over without an answer.
-    pub fn fail(&mut self, flights: u32, kind: ErrorKind) {
-        self.under_way = self.under_way.saturating_sub(u64::from(flights));
-        self.tally.fail_times(kind, u64::from(flights));
+    /// The requests under way on a connection are over without an answer.
+    pub fn fail(&mut self, conn: &Conn, kind: ErrorKind, now: Instant) {
+        // In open loop what waited for as long as it may counts with that, as what waits at the end
+        // does; else a server would be the faster, the more it leaves without an answer.
+        let has_waited = matches!(kind, ErrorKind::Timeout | ErrorKind::ConnectTimeout)
+            && conn.kind == Kind::Active
+            && self.phase.rate.is_some();
+        while let Some(flight) = self.seats.pop(conn.seat) {
+            self.under_way = self.under_way.saturating_sub(1);
+            if self.is_measured(flight.due) || conn.kind == Kind::Idle {
+                self.tally.fail(kind);
+                if has_waited {
+                    self.tally.latency.record(now.since(flight.due).as_nanos() as u64);
+                }
+            }
+        }
+    }
+
+    /// Whether a request that was due then is counted, or was sent to warm up.
+    pub fn is_measured(&self, due: Instant) -> bool {
+        due >= self.measured
     }
 
     /// A request was answered.
     #[inline]
     pub fn answered(&mut self, flight: Flight, first_byte: Instant, now: Instant, answer: Answer) {
         self.under_way = self.under_way.saturating_sub(1);
-        if flight.due < self.measured {
+        if !self.is_measured(flight.due) {
             return;
         }
         let tally = &mut self.tally;
@@ -172,7 +205,7 @@ impl Run {
             if !is_open || !self.seats.has_room(seat) {
                 continue;
             }
-            if !self.begin_request() {
+            if !self.begin_request(arrivals.next()) {
                 break;
             }
             if let Some(due) = arrivals.take(now) {
@@ -243,23 +276,16 @@ impl Run {
     /// Publishes the rest. Says which connections are left.
     pub fn finish(mut self, now: Instant, board: &Board) -> Ids {
         let end = self.end.map_or(now, |end| end.min(now));
-        let late: Vec<Flight> = self.seats.flights().collect();
+        // What slow connections and those that are to rest have asked for is in no other figure either.
+        let late: Vec<Flight> = self.seats.flights(self.active).collect();
         for flight in late {
-            if flight.due >= self.measured {
+            if self.is_measured(flight.due) {
                 self.miss(flight.due, end);
             }
         }
         if let Some(mut arrivals) = self.arrivals.take() {
-            while self.budget != Some(0)
-                && arrivals.next() < end
-                && let Some(due) = arrivals.take(end)
-            {
-                self.budget = self.budget.map(|left| left - 1);
-                if due >= self.measured {
-                    self.tally.unsent += 1;
-                    self.miss_open(due, end);
-                }
-            }
+            arrivals.skip(arrivals.before(self.measured));
+            self.miss_unsent(arrivals, end);
         }
         board.put(Span { phase: self.index, index: self.span, tally: self.tally.take() });
         board.time.set(end.since(self.measured).as_nanos() as u64);
@@ -269,16 +295,26 @@ impl Run {
     /// A request without an answer at the end. In open loop it has waited at least until then, and
     /// counts with that; else a server that stalls at the end would go unnoticed.
     fn miss(&mut self, due: Instant, end: Instant) {
+        self.tally.unanswered += 1;
         if self.phase.rate.is_some() {
-            self.miss_open(due, end);
-        } else {
-            self.tally.unanswered += 1;
+            self.tally.latency.record(end.since(due).as_nanos() as u64);
         }
     }
 
-    fn miss_open(&mut self, due: Instant, end: Instant) {
-        self.tally.unanswered += 1;
-        self.tally.latency.record(end.since(due).as_nanos() as u64);
+    /// Those that were due before the end and had no connection to go out on.
+    fn miss_unsent(&mut self, arrivals: Arrivals, end: Instant) {
+        let count = arrivals.before(end).min(self.budget.unwrap_or(u64::MAX));
+        self.tally.unsent += count;
+        self.tally.unanswered += count;
+        // They are evenly spaced, so where they are very many one stands for its neighbours.
+        let step = count.div_ceil(UNSENT_POINTS).max(1);
+        let mut first = 0;
+        while first < count {
+            let weight = step.min(count - first);
+            let waited = end.since(arrivals.after(first + weight / 2));
+            self.tally.latency.record_many(waited.as_nanos() as u64, weight);
+            first += weight;
+        }
     }
 
     /// A connection of this phase is open.

@@ -119,9 +119,9 @@ impl Seats {
         }
     }
 
-    /// All requests under way.
-    pub fn flights(&self) -> impl Iterator<Item = Flight> {
-        let seats = self.seats.iter().zip(0..);
+    /// All requests under way in the first seats.
+    pub fn flights(&self, seats: u32) -> impl Iterator<Item = Flight> {
+        let seats = self.seats.iter().zip(0..seats);
         seats.flat_map(move |(seat, index)| {
             (0..seat.in_flight)
                 .map(move |nth| self.flights[place(index, self.depth, seat.first + nth)])
@@ -153,9 +153,10 @@ mod tests {
             assert_eq!(flight.due, at(time));
             seats.push(1, at(time + 3));
         }
-        let left: Vec<_> = seats.flights().map(|flight| flight.due.as_millis()).collect();
+        let left: Vec<_> = seats.flights(2).map(|flight| flight.due.as_millis()).collect();
         assert_eq!(left, [10, 11, 12]);
+        assert!(seats.flights(1).next().is_none());
         seats.vacate(1);
-        assert!(seats.pop(1).is_none() && seats.flights().next().is_none());
+        assert!(seats.pop(1).is_none() && seats.flights(2).next().is_none());
     }
 }

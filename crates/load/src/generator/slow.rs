@@ -34,7 +34,7 @@ impl Run {
 
     /// Sends the first piece of a request.
     fn begin_slow(&mut self, cx: &mut Cx<'_, Conn>) -> Step {
-        if !self.begin_request() {
+        if !self.begin_request(cx.now) {
             return Step::idle(0).untimed();
         }
         self.seats.push(cx.conn.seat, cx.now);

@@ -24,6 +24,8 @@ pub enum Act {
     Close(Instant),
     /// Cuts off at this time.
     Reset(Instant),
+    /// Has vanished, as the engine finds at this time.
+    Vanish(Instant, End),
 }
 
 /// A server: what it does about bytes that came on a connection at a time, all bytes so far given.
@@ -109,11 +111,15 @@ impl World {
     }
 
     pub fn from_sources(phases: Vec<Phase>, server: Server, sources: Sources) -> Self {
+        Self::of_shard(phases, server, sources, Share { index: 0, count: 1 })
+    }
+
+    pub fn of_shard(phases: Vec<Phase>, server: Server, sources: Sources, share: Share) -> Self {
         let target = "127.0.0.1:80".parse().unwrap();
         let (orders, board) = (Arc::new(Orders::default()), Arc::new(Board::default()));
         let wakes = Arc::new(Wakes::default());
         let place = Place {
-            share: Share { index: 0, count: 1 },
+            share,
             orders: Arc::clone(&orders),
             board: Arc::clone(&board),
             wake: wakes.clone(),
@@ -204,13 +210,17 @@ impl World {
                 return;
             }
             let due = open.coming.iter().position(|act| {
-                let (Act::Send(time, _) | Act::Close(time) | Act::Reset(time)) = act;
+                let (Act::Send(time, _)
+                | Act::Close(time)
+                | Act::Reset(time)
+                | Act::Vanish(time, _)) = act;
                 *time <= self.now
             });
             match due.map(|index| open.coming.remove(index)) {
                 Some(Act::Send(_, bytes)) => open.held.extend(bytes),
                 Some(Act::Close(_)) => open.ended = true,
                 Some(Act::Reset(_)) => return self.end(slot, End::Reset),
+                Some(Act::Vanish(_, why)) => return self.end(slot, why),
                 None => return,
             }
             self.call(slot, Generator::data);
