@@ -27,10 +27,10 @@ usage: cargo xtask COMMAND
   ci     everything that can be checked on one machine: installs what it needs (Debian, root)
          and runs format, lints, documentation, tidy, Miri, fuzzing, the heavy tests
   heavy  the heavy tests alone; what follows goes to the test program (a name, --nocapture)
-  bench serve [--quick] [--write]
-         crore against nginx; --write puts the tables into docs/benchmarks.md
-  bench stack [--quick] [--write]
-         our TCP/IP stack against smoltcp and the kernel's, which takes root
+  bench serve|load|net|stack [--quick] [--write]
+         crore against nginx; `crore load` against wrk; our stack on AF_XDP and TAP against
+         nginx on the kernel's (root); our TCP/IP stack against smoltcp and the kernel's
+         (root). --write puts the tables into docs/benchmarks.md
   sim [--seeds N [--first SEED] | --seed SEED]
          simulated worlds, thousands unless told; names the seeds that failed";
 

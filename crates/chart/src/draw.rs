@@ -9,7 +9,7 @@ use crate::scale::{Mapping, Tick};
 use crate::xml::{self, coordinate};
 use crate::{Axis, Chart, Data, Mark, Place, Series, marks, path, style};
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = crate::WIDTH as f64;
 const PLOT_HEIGHT: f64 = 340.0;
 const LEFT: f64 = 78.0;
 const RIGHT: f64 = WIDTH - 24.0;

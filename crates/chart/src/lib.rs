@@ -96,6 +96,9 @@ impl Series {
     }
 }
 
+/// How wide every chart is, in pixels.
+pub const WIDTH: u32 = 860;
+
 /// The number of colours that can be told apart, also by people who do not see all colours.
 pub const COLOURS: usize = 8;
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use base::Grouped;
 use chart::Unit;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +113,10 @@ impl Measured {
         let in_memory = buckets(&memory);
         if let Some(last) = in_memory.last() {
             let each = Unit::Bytes.format(last.median);
-            says = format!("{says}; {each} of memory for each at {}", Grouped(last.last));
+            says = format!(
+                "{says}; {each} of memory for each at {}",
+                words::counted(counted, last.last)
+            );
         }
         if let Some(end) = &end {
             says = format!("{says}; ended at {}: {end}", words::counted(counted, tried));
