@@ -84,9 +84,16 @@ pub(crate) fn judge(tree: &Tree, question: &Question) -> Vec<Capacity> {
 /// Bytes of memory that connections may take: of what the machine has at hand, or of what is left to the
 /// control group where that is less.
 pub(crate) fn usable_memory(tree: &Tree, costs: &Costs) -> Option<u64> {
+    Some(available_memory(tree)? / 100 * costs.usable_percent)
+}
+
+/// Bytes of memory that can be had: what the machine has at hand, or what is left to the control group
+/// where that is less. `None` where the system does not say.
+#[must_use]
+pub fn available_memory(tree: &Tree) -> Option<u64> {
     let machine = tree.field("/proc/meminfo", "MemAvailable")?.checked_mul(1024)?;
     let group = group::memory(tree).map_or(u64::MAX, |memory| memory.left);
-    Some(machine.min(group) / 100 * costs.usable_percent)
+    Some(machine.min(group))
 }
 
 fn on_kernel_sockets(tree: &Tree, question: &Question, usable: u64) -> Capacity {

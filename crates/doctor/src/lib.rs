@@ -24,7 +24,7 @@ mod genetlink;
 mod group;
 mod tree;
 
-pub use capacity::{Capacity, Costs, Holding, Limit};
+pub use capacity::{Capacity, Costs, Holding, Limit, available_memory};
 pub use device::{Device, Offload, XdpModes};
 pub use finding::{Change, Finding, Lasting, Mend, Verdict};
 pub use fix::{FixError, Journal, Undone};

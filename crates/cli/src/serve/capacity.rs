@@ -1,10 +1,10 @@
 //! Whether the memory of this machine suffices for the connections asked for. Descriptors are the
 //! library's matter; memory is a question of what else runs here, and only a program can answer it.
 
-use std::fs;
 use std::num::NonZeroU32;
 
 use base::Bytes;
+use doctor::Tree;
 
 use crate::settings::Problem;
 
@@ -46,9 +46,7 @@ pub fn connections_in_memory(holder: Holder) -> Option<u64> {
 
 /// Bytes of memory that connections may take now; none where the system does not say.
 pub fn usable_memory() -> Option<u64> {
-    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text))?;
-    let group = group_available().unwrap_or(u64::MAX);
-    Some(system.min(group) / 100 * USABLE_PERCENT)
+    Some(doctor::available_memory(&Tree::at("/"))? / 100 * USABLE_PERCENT)
 }
 
 /// Checks that memory suffices for `asked` connections, `possible` being what
@@ -72,35 +70,11 @@ pub fn check(asked: NonZeroU32, holder: Holder, possible: Option<u64>) -> Result
     )))
 }
 
-/// `MemAvailable` of /proc/meminfo, in bytes.
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
-/// What the control group leaves (cgroup v2: `memory.max` less `memory.current`), in bytes.
-fn group_available() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let read = |name: &str| -> Option<u64> {
-        fs::read_to_string(format!("/sys/fs/cgroup{group}/{name}")).ok()?.trim().parse().ok()
-    };
-    Some(read("memory.max")?.saturating_sub(read("memory.current")?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::{Holder, available, check};
-
-    #[test]
-    fn available_memory_is_read_in_bytes() {
-        let text = "MemTotal:       24684564 kB\nMemAvailable:       2048 kB\n";
-        assert_eq!(available(text), Some(2 << 20));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
-    }
+    use super::{Holder, check};
 
     #[test]
     fn more_than_memory_holds_is_refused_with_what_it_holds() {
