@@ -39,10 +39,12 @@ const CONDITION_HELD: u8 = 3;
 fn main() -> ExitCode {
     match command::action() {
         Ok(Action::Print(text)) => end(output::print(&text)),
-        Ok(Action::Check(sources)) => end(serve::check(&sources).map(|()| {
-            let file = sources.file().map(|file| format!("{}: ", file.display()));
-            println!("{}the settings are good", file.unwrap_or_default());
-        })),
+        Ok(Action::Check(sources)) => end(serve::check(&sources)
+            .map(|()| {
+                let file = sources.file().map(|file| format!("{}: ", file.display()));
+                format!("{}the settings are good", file.unwrap_or_default())
+            })
+            .and_then(output::line)),
         Ok(Action::Serve(sources)) => end(serve::serve(&sources)),
         Ok(Action::Demo(options)) => end(demo::demo(&options)),
         Ok(Action::Doctor(options)) => match doctor::doctor(&options) {
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
 fn end(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     for problem in &failure.problems {
-        eprintln!("crore: {problem}");
+        output::tell(format!("crore: {problem}"));
     }
     if failure.wrong_setting { ExitCode::from(WRONG_SETTING) } else { ExitCode::FAILURE }
 }

@@ -78,7 +78,10 @@ pub fn connections(options: &Connections) -> Result<(), Failure> {
     if let Some(state) = &options.state {
         let known = state.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !known {
-            return Err(Problem::unplaced(format!("`{state}` is no state of a connection")).into());
+            let problem = Problem::unplaced(format!("`{state}` is no state of a connection"));
+            return Err(problem
+                .advise("ESTABLISHED, TIME-WAIT and so on; sleeping; working")
+                .into());
         }
         path.push_str(&format!("&state={state}"));
     }
@@ -90,11 +93,11 @@ pub fn connections(options: &Connections) -> Result<(), Failure> {
     }
     let list =
         ask(&options.admin, &path).map_err(|error| unreachable_at(&options.admin, &error))?;
-    print("State        Not-read   Unsent Local Remote\n")?;
-    print(&list)?;
+    let head = "State        Not-read   Unsent Local Remote\n";
+    output::print(format!("{head}{list}").as_bytes())?;
     if list.lines().count() >= options.limit as usize {
         let limit = options.limit;
-        output::tell(&format!(
+        output::tell(format!(
             "crore: {limit} are listed, as many as were asked for; there may be more: --limit, or choose by \
              --state, --host, --port"
         ));
@@ -127,18 +130,21 @@ pub fn stat(options: &Options) -> Result<(), Failure> {
     let text =
         ask(&options.admin, STATUS).map_err(|error| unreachable_at(&options.admin, &error))?;
     if options.json {
-        return print(&format!("{text}\n"));
+        return output::line(text);
     }
     let mut status = read(&text)?;
-    print(&table(&status, None))?;
-    print(&summary(options)?)?;
-    let Some(seconds) = options.interval else { return Ok(()) };
+    let summary = summary(options)?;
+    let is_read = output::is_read(format!("{}{summary}", table(&status, None)).as_bytes())?;
+    let Some(seconds) = options.interval.filter(|_| is_read) else { return Ok(()) };
     loop {
         thread::sleep(Duration::from_secs(seconds.into()));
         let text =
             ask(&options.admin, STATUS).map_err(|error| unreachable_at(&options.admin, &error))?;
         let next = read(&text)?;
-        print(&format!("\n{}", table(&next, Some(&status))))?;
+        let is_read = output::is_read(format!("\n{}", table(&next, Some(&status))).as_bytes())?;
+        if !is_read {
+            return Ok(());
+        }
         status = next;
     }
 }
@@ -305,15 +311,6 @@ fn aligned(lines: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::system("printing", &error))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn unreachable_at(admin: &Address, error: &io::Error) -> Failure {

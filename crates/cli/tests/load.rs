@@ -147,9 +147,7 @@ fn phases_are_reported_each_on_its_own_and_in_every_form() {
     assert_eq!(report["phases"][1]["name"], "missing");
     assert!(std::fs::read_to_string(svg).unwrap().contains("Latency by percentile"));
     let log = std::fs::read_to_string(hdr).unwrap();
-    assert!(
-        log.contains("Tag=calm,") && log.contains("Tag=missing,HISTF") || log.contains("HISTF")
-    );
+    assert!(log.contains("\nTag=calm,") && log.contains("\nTag=missing,"), "{log}");
 }
 
 /// Each kind is provoked by a server of its own and is the only one counted.
@@ -267,6 +265,34 @@ fn an_interrupt_prints_what_there_is() {
     assert!(status.success(), "{}", child.said());
     assert_eq!(report["interrupted"], true);
     assert!(report["requests"].as_u64().unwrap() > 0);
+}
+
+/// More shards than connections, requests counted after a warm-up: neither ended once.
+#[test]
+fn what_is_asked_for_is_sent_however_few_connections_there_are() {
+    let url = misbehaving(|mut stream| {
+        while request(&mut stream) {
+            answer(&mut stream, OK);
+        }
+    });
+    for flags in [
+        &["-c", "1", "-n", "25", "--shards", "3"][..],
+        &["-c", "1", "-n", "25", "--shards", "3", "--rate", "1000"],
+        &["-c", "2", "-n", "25", "--warmup", "100ms"],
+    ] {
+        let (report, output) = load(&[&[url.as_str()], flags].concat());
+        assert!(output.status.success(), "{flags:?}: {}", stderr(&output));
+        assert_eq!((&report["requests"], &report["unsent"]), (&25.into(), &0.into()), "{flags:?}");
+    }
+}
+
+/// Nobody listens, so there is no 99th percentile, and so none within its bound.
+#[test]
+fn a_condition_on_what_was_not_measured_holds() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_, output) = load(&[&format!("http://{gone}/"), "-n", "3", "--fail-if", "p99>5ms"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("p99>5ms (nothing was measured"), "{}", stderr(&output));
 }
 
 /// `crore load ... | head` reads a line and goes.

@@ -36,8 +36,9 @@ use port_xdp::XdpPort;
 use stack::ReserveError;
 use stack::port::{MemPort, Port};
 
+use crate::output;
 use crate::serve::Failure;
-use crate::settings::Problem;
+use crate::settings::{self, Problem};
 
 use bystander::Bystander;
 use client::{Board, CHURNING, Client, Findings, Plan, Stalled};
@@ -62,7 +63,7 @@ pub struct Options {
     connections: u32,
 
     /// Requests a second at the end, in place of as many as are answered
-    #[arg(short, long, value_name = "RATE")]
+    #[arg(short, long, value_name = "RATE", value_parser = settings::whole::<NonZeroU32>)]
     rate: Option<NonZeroU32>,
 
     /// Server shards, each with a client shard of its own
@@ -131,9 +132,9 @@ pub fn demo(options: &Options) -> Result<(), Failure> {
     let report = Report::new(&steps, &findings, bystander.as_ref());
     if options.json {
         let json = serde_json::to_string_pretty(&report);
-        println!("{}", json.map_err(|error| broken(&error.to_string()))?);
+        output::line(json.map_err(|error| broken(&error.to_string()))?)?;
     } else {
-        print!("{report}");
+        output::print(report.to_string().as_bytes())?;
     }
     match findings.iter().map(|found| found.lost).sum() {
         0 => Ok(()),

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use base::Grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output;
+
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -62,7 +64,8 @@ impl Progress {
             }
             (None, None) if self.told.elapsed() >= LINE_EVERY => {
                 self.told = Instant::now();
-                eprintln!("crore: {} connections open, {answered}", Grouped(state.opened));
+                let opened = Grouped(state.opened);
+                output::tell(format!("crore: {opened} connections open, {answered}"));
             }
             (None, _) => {}
         }
@@ -78,7 +81,7 @@ impl Progress {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("crore: {text}"),
+            None => output::tell(format!("crore: {text}")),
         }
     }
 }

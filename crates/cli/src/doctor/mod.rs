@@ -8,7 +8,7 @@ mod print;
 mod speed;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use clap::Args;
 use doctor::{Finding, FixError, Journal, Machine, Net, Question, Report, Tree, Undone};
@@ -113,7 +113,7 @@ fn chosen<'a>(report: &'a Report, names: &[String]) -> Result<Vec<&'a Finding>, 
             }
             Some(_) => Ok(Some(finding)),
             None => {
-                println!("{name}: {}: there is nothing to mend", finding.reading);
+                output::tell(format!("{name}: {}: there is nothing to mend", finding.reading));
                 Ok(None)
             }
         }
@@ -124,28 +124,26 @@ fn chosen<'a>(report: &'a Report, names: &[String]) -> Result<Vec<&'a Finding>, 
 
 fn fix(chosen: &[&Finding], options: &Options) -> Result<(), Failure> {
     if chosen.is_empty() {
-        println!("nothing to do");
-        return Ok(());
+        return output::line("nothing to do");
     }
     for mend in chosen.iter().filter_map(|finding| finding.mend()) {
-        println!("{}", mend.now);
+        output::line(&mend.now)?;
         for lasting in mend.lasting.iter().filter(|_| options.for_good) {
-            println!("  {}: {}", lasting.file, lasting.line);
+            output::line(format!("  {}: {}", lasting.file, lasting.line))?;
         }
     }
     if !options.yes && !agreed()? {
-        println!("nothing was changed");
-        return Ok(());
+        return output::line("nothing was changed");
     }
     let tree = Tree::at("/");
     let mut journal = Journal::load(&tree).map_err(refused)?;
     for finding in chosen {
         for done in journal.fix(&tree, finding, options.for_good).map_err(refused)? {
-            println!("done: {done}");
+            // Told or not, what was begun is finished.
+            let _ = output::line(format!("done: {done}"));
         }
     }
-    println!("`crore doctor --undo` takes it back");
-    Ok(())
+    output::line("`crore doctor --undo` takes it back")
 }
 
 /// Asks whoever is at the terminal.
@@ -155,10 +153,12 @@ fn agreed() -> Result<bool, Failure> {
         let problem = Problem::new(Place::Flag("--fix".into()), "there is nobody to ask");
         return Err(wrong(problem.advise("--yes carries it out without asking")));
     }
-    print!("Carry this out? [y/N] ");
+    output::print(b"Carry this out? [y/N] ")?;
     let mut answer = String::new();
-    let read = io::stdout().flush().and_then(|()| stdin.lock().read_line(&mut answer));
-    read.map_err(|error| Failure::system("to read the answer", &error))?;
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::system("to read the answer", &error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
@@ -166,14 +166,14 @@ fn undo() -> Result<(), Failure> {
     let tree = Tree::at("/");
     let mut journal = Journal::load(&tree).map_err(refused)?;
     if journal.is_empty() {
-        println!("there is nothing to take back");
-        return Ok(());
+        return output::line("there is nothing to take back");
     }
     for undone in journal.undo(&tree).map_err(refused)? {
-        match undone {
-            Undone::Restored(what) => println!("restored: {what}"),
-            Undone::Left(what) => println!("left: {what}"),
-        }
+        let told = match undone {
+            Undone::Restored(what) => format!("restored: {what}"),
+            Undone::Left(what) => format!("left: {what}"),
+        };
+        output::line(told)?;
     }
     Ok(())
 }

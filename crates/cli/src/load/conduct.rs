@@ -31,6 +31,7 @@ pub fn conduct(
         let mut figures = Figures::of(phase);
         progress.begin(phase, index, plan.phases.len());
         crew.begin()?;
+        let began = Instant::now();
         let mut stopped: Option<Instant> = None;
         loop {
             std::thread::sleep(LOOK);
@@ -48,13 +49,17 @@ pub fn conduct(
             }
             progress.tell(&look);
             figures.connections = figures.connections.max(look.open);
-            match stopped {
-                None if signals.stopped() => {
+            // What is known now, should nobody say more.
+            figures.seconds = began.elapsed().saturating_sub(phase.warmup).as_secs_f64();
+            match (stopped, signals.stopped()) {
+                (None, true) => {
                     stopped = Some(Instant::now());
                     figures.interrupted = true;
                     crew.stop()?;
                 }
-                Some(since) if since.elapsed() > PATIENCE => break,
+                // A second signal: whoever sends it does not want to wait.
+                (Some(_), true) => break,
+                (Some(since), false) if since.elapsed() > PATIENCE => break,
                 _ => {}
             }
         }

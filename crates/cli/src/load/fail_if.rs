@@ -138,6 +138,11 @@ impl Condition {
                     Kind::FirstByte => &tally.first_byte,
                     Kind::Connect => &tally.connect,
                 };
+                if times.count() == 0 {
+                    // Nobody could say that it does not hold, and that nothing was answered is no
+                    // reason to call a run good.
+                    return figures.asked.then(|| "nothing was measured".to_owned());
+                }
                 nanos(match point {
                     Point::Quantile(quantile) => times.at(quantile),
                     Point::Mean => times.mean(),
@@ -178,6 +183,17 @@ mod tests {
     use super::Condition;
 
     #[test]
+    fn a_time_that_was_not_measured_is_not_within_its_bound() {
+        for text in ["p99>5ms", "p99<5ms", "connect_max>1s", "first_byte_mean>1s"] {
+            let condition: Condition = text.parse().unwrap();
+            let asked = Figures { asked: true, ..Figures::default() };
+            assert_eq!(condition.holds(&asked).as_deref(), Some("nothing was measured"));
+            // A phase that only opens idle connections has no such time.
+            assert_eq!(condition.holds(&Figures::default()), None);
+        }
+    }
+
+    #[test]
     fn conditions_hold_of_what_they_name() {
         let mut tally = Tally::default();
         (tally.answers, tally.bytes_in) = (1_000, 5_000);
@@ -186,6 +202,7 @@ mod tests {
             tally.connect.record(50_000);
         }
         tally.fail(ErrorKind::Status);
+        tally.first_byte.record(1);
         let figures = Figures { tally, seconds: 2.0, connections: 64, ..Figures::default() };
         for (text, holds) in [
             ("p50>400ms", true),
@@ -197,7 +214,7 @@ mod tests {
             ("max>1001ms", false),
             ("connect_p99>40us", true),
             ("connect_max>60µs", false),
-            ("first_byte_p50>0ns", false),
+            ("first_byte_p50>1ns", false),
             ("errors>0", true),
             ("errors>1", false),
             ("errors>0.05%", true),

@@ -26,6 +26,8 @@ pub struct Figures {
     pub span: Duration,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// Whether it had connections that requests go over as fast as they may.
+    pub asked: bool,
     /// Why the first connection that could not be made secure could not.
     pub insecure: Option<String>,
 }
@@ -33,7 +35,13 @@ pub struct Figures {
 impl Figures {
     /// Nothing yet of a phase.
     pub fn of(phase: &Phase) -> Self {
-        Self { name: phase.name.clone(), rate: phase.rate, span: phase.span(), ..Self::default() }
+        Self {
+            name: phase.name.clone(),
+            rate: phase.rate,
+            span: phase.span(),
+            asked: phase.connections > 0,
+            ..Self::default()
+        }
     }
 
     /// Takes in what a shard has counted.
@@ -60,6 +68,14 @@ impl Figures {
 
     fn per_second(&self, count: u64) -> f64 {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// Requests sent a second, answered or not, in open loop where some were never sent: then the rate
+    /// was not met.
+    pub fn rate_instead(&self) -> Option<f64> {
+        let sent = || (self.tally.latency.count() - self.tally.unsent) as f64;
+        (self.rate.is_some() && self.tally.unsent > 0 && self.seconds > 0.0)
+            .then(|| sent() / self.seconds)
     }
 
     /// Errors for each request that came to something, whatever that was.

@@ -20,14 +20,14 @@ mod progress;
 mod report;
 pub mod target;
 
-use std::fs;
-use std::io::{ErrorKind, Write, stdout};
+use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::time::SystemTime;
 
 use base::Grouped;
 use load::Plan;
 
+use crate::output;
 use crate::serve::{Failure, Signals};
 use crate::settings::{Place, Problem};
 
@@ -59,12 +59,16 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
     if options.worker {
         return crew::work().map(|()| Verdict::Good);
     }
-    let target = match (&options.net, &options.url) {
+    let mut target = match (&options.net, &options.url) {
         (Net::Mem, _) => Target::read(crew::MEMORY_URL)?,
         (_, Some(url)) => Target::read(url)?,
         (_, None) => return Err(Problem::unplaced("whom to ask? Give a URL").into()),
     };
     target.check(options.i_may_load_this_host)?;
+    if !options.net.is_own_stack() {
+        target.settle(&options.sources);
+    }
+    check_files(options)?;
     let plan = plan::plan(options, &target)?;
     let tls = tls_settings(options, &target)?;
     let arrangement = machine::arrange(&plan, &options.net)?;
@@ -128,25 +132,30 @@ fn shards(options: &Options, target: &Target) -> Result<u16, Problem> {
     Ok(options.shards.unwrap_or(wanted).max(1))
 }
 
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", Grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// Says what will be sent, before it is.
 fn announce(plan: &Plan, target: &Target, arrangement: Arrangement, shards: u16) {
     for phase in &plan.phases {
         let requests = match phase.requests() {
-            Some(count) => format!("{} requests", Grouped(count)),
+            Some(count) => counted(count, "request"),
             None => "as many requests as are answered".to_owned(),
         };
         let time = match phase.until {
-            load::Until::Time(time) => {
-                format!(" in {:.1} s", (time + phase.warmup).as_secs_f64())
-            }
+            load::Until::Time(time) => format!(" in {:.1} s", time.as_secs_f64()),
             load::Until::Requests(_) => String::new(),
+        };
+        let warmup = match phase.warmup.as_secs_f64() {
+            0.0 => String::new(),
+            seconds => format!(", after {seconds:.1} s that are not counted"),
         };
         let bytes = Grouped(phase.request.len() as u64);
         let name = if plan.phases.len() > 1 { format!("{}: ", phase.name) } else { String::new() };
+        let connections = counted(phase.all_connections(), "connection");
         tell(&format!(
-            "{name}{requests} of {bytes} bytes to {}{time}, over {} connections",
-            target.url,
-            Grouped(phase.all_connections()),
+            "{name}{requests} of {bytes} bytes to {target}{time}, over {connections}{warmup}"
         ));
     }
     match arrangement {
@@ -170,40 +179,50 @@ fn write(
     began: SystemTime,
     phases: &[Figures],
 ) -> Result<(), Failure> {
-    let broken = |what: String| Failure::ended(Problem::unplaced(what));
-    let json = report::json(&target.url, engine, phases).map_err(|error| broken(error.to_string()));
+    let json = report::json(&target.url, engine, phases).map_err(|error| error.to_string());
     match &options.json {
-        Some(None) => print(&format!("{}\n", json?))?,
-        Some(Some(path)) => {
-            save("--json", path, format!("{}\n", json?).as_bytes())?;
-            print(&report::table(engine, phases))?;
+        Some(None) => {
+            let broken = |what| Failure::ended(Problem::unplaced(what));
+            output::line(json.clone().map_err(broken)?)?;
         }
-        None => print(&report::table(engine, phases))?,
+        _ => output::print(report::table(engine, phases).as_bytes())?,
     }
-    if let Some(path) = &options.hdr {
-        save("--hdr", path, &report::hdr(began, phases).map_err(broken)?)?;
+    // One file that cannot be written is no reason to lose the others.
+    let mut problems = Vec::new();
+    for (flag, path) in files(options) {
+        let written = match flag {
+            "--json" => json.clone().map(|text| format!("{text}\n").into_bytes()),
+            "--hdr" => report::hdr(began, phases),
+            _ => Ok(report::svg(&target.url, phases).into_bytes()),
+        };
+        let written =
+            written.and_then(|bytes| fs::write(path, bytes).map_err(|error| error.to_string()));
+        problems.extend(written.err().map(|error| cannot_write(flag, path, &error)));
     }
-    if let Some(path) = &options.svg {
-        save("--svg", path, report::svg(&target.url, phases).as_bytes())?;
+    if problems.is_empty() { Ok(()) } else { Err(Failure { problems, wrong_setting: false }) }
+}
+
+/// The files that a report is written to, each with its flag.
+fn files(options: &Options) -> impl Iterator<Item = (&'static str, &Path)> {
+    let json = options.json.as_ref().and_then(Option::as_ref);
+    let all = [("--json", json), ("--hdr", options.hdr.as_ref()), ("--svg", options.svg.as_ref())];
+    all.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())))
+}
+
+/// Makes sure, before anything is sent, that what is found can be written where it is to go.
+fn check_files(options: &Options) -> Result<(), Problem> {
+    for (flag, path) in files(options) {
+        // What is there stays as it is until there is something to put in its place.
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|error| cannot_write(flag, path, &error.to_string()))?;
     }
     Ok(())
 }
 
-/// Prints a report. Whoever closes the pipe early (`crore load ... | head`) has seen enough.
-fn print(text: &str) -> Result<(), Failure> {
-    match stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::system("standard output", &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn save(flag: &str, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    fs::write(path, bytes).map_err(|error| {
-        let reason = format!("{} cannot be written: {error}", path.display());
-        Problem::new(Place::Flag(flag.into()), reason)
-    })
+fn cannot_write(flag: &str, path: &Path, error: &str) -> Problem {
+    let reason = format!("{} cannot be written: {error}", path.display());
+    let problem = Problem::new(Place::Flag(flag.into()), reason);
+    problem.advise("name a file in a folder that you may write to, on a disk with room")
 }
 
 /// Holds the figures against the conditions.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 
-use crate::settings::{Own, Size, Span};
+use crate::settings::{Own, Size, Span, whole};
 
 use super::fail_if::Condition;
 use super::net::Net;
@@ -112,6 +112,7 @@ pub struct Traffic {
 
     /// Connections that requests go over [default: 50]
     #[arg(short, long, value_name = "COUNT", help_heading = "Load")]
+    #[arg(value_parser = whole::<u32>)]
     pub connections: Option<u32>,
 
     /// Requests a second, each timed from when it was due; without, as many as are answered
@@ -120,6 +121,7 @@ pub struct Traffic {
     /// keeps waiting counts. Without one (closed loop) each connection sends its next request when
     /// it has the answer, so that a stall hides: it meets one request a connection.
     #[arg(short, long, value_name = "RATE", help_heading = "Load")]
+    #[arg(value_parser = whole::<NonZeroU32>)]
     pub rate: Option<NonZeroU32>,
 
     /// How long requests are sent and counted [default: 10s]
@@ -128,6 +130,7 @@ pub struct Traffic {
 
     /// How many requests are sent, in place of a time
     #[arg(short = 'n', long, value_name = "COUNT", help_heading = "Load")]
+    #[arg(value_parser = whole::<u64>)]
     pub requests: Option<u64>,
 
     /// How long requests are sent before they are counted
@@ -144,14 +147,17 @@ pub struct Traffic {
 
     /// Requests under way at once on a connection
     #[arg(long, value_name = "COUNT", help_heading = "Load")]
+    #[arg(value_parser = whole::<NonZeroU32>)]
     pub pipeline: Option<NonZeroU32>,
 
     /// Connections that rest after one request, beside the others
     #[arg(long, value_name = "COUNT", help_heading = "Load")]
+    #[arg(value_parser = whole::<u32>)]
     pub idle: Option<u32>,
 
     /// Idle connections opened a second; without, as fast as they open
     #[arg(long, value_name = "RATE", help_heading = "Load")]
+    #[arg(value_parser = whole::<NonZeroU32>)]
     pub idle_rate: Option<NonZeroU32>,
 
     /// Have connections send and read so many bytes a second: 100, 4KiB
@@ -160,6 +166,7 @@ pub struct Traffic {
 
     /// How many are slow, beside the others; without, all are
     #[arg(long, value_name = "COUNT", help_heading = "Load", requires = "slow")]
+    #[arg(value_parser = whole::<u32>)]
     pub slow_connections: Option<u32>,
 
     /// How long an answer may take [default: 10s]
@@ -194,6 +201,7 @@ pub struct Traffic {
 
     /// Bytes that the body of each answer has to have
     #[arg(long, value_name = "BYTES", help_heading = "Request")]
+    #[arg(value_parser = whole::<u64>)]
     pub expect_length: Option<u64>,
 
     /// The SHA-256 that the body of each answer has to have

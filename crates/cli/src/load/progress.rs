@@ -1,12 +1,14 @@
 //! What is told while it runs: a bar on a terminal, lines elsewhere, both on standard error. Invariant:
 //! what is told was counted.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use base::Grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use load::{Phase, Span, Times, Until};
+
+use crate::output;
 
 use super::crew::Look;
 use super::report;
@@ -142,5 +144,5 @@ impl Progress {
 
 /// Says something on standard error. Nobody may be listening any more, which stops nothing.
 pub fn tell(text: &str) {
-    let _ = writeln!(stderr(), "crore: {text}");
+    output::tell(format!("crore: {text}"));
 }

@@ -52,7 +52,7 @@ pub(super) fn with_server(
 
 /// The address in a URL such as `http://127.0.0.1:8080/`. A path is not wanted: the probe asks for `/`.
 fn server(url: &str, allowed: bool) -> Result<SocketAddr, Problem> {
-    let target = Target::read(url)?;
+    let mut target = Target::read(url)?;
     if target.secure {
         let problem = Problem::unplaced(format!("--url {url}: https is not asked for"));
         return Err(problem.advise("for example --url http://127.0.0.1:8080"));
@@ -62,6 +62,7 @@ fn server(url: &str, allowed: bool) -> Result<SocketAddr, Problem> {
         return Err(problem.advise("for example --url http://127.0.0.1:8080"));
     }
     target.check(allowed)?;
+    target.settle(&[]);
     Ok(target.address)
 }
 

@@ -70,8 +70,8 @@ pub fn probe(options: &Options) -> Result<(), Failure> {
     }
     let other = options.compare.as_deref().map(earlier).transpose()?;
     // Results on standard output, the way there on standard error.
-    output::tell(&plan(&session));
-    let ran = session.run(output::tell);
+    output::tell(plan(&session));
+    let ran = session.run(|line| output::tell(line));
     let (results, interrupted) = ran.map_err(|error| cannot_write(&options.out, &error))?;
     let label = options.compare.as_ref().map(|folder| folder.display().to_string());
     let other = other.as_ref().zip(label.as_deref());
@@ -144,8 +144,8 @@ fn list(session: &Session, json: bool) -> Result<(), Failure> {
         let entries: Vec<_> = session.probes.iter().map(entry).collect();
         return output::print(format!("{:#}\n", serde_json::Value::Array(entries)).as_bytes());
     }
-    let (bold, plain) =
-        if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let may_be_bold = output::may_be_styled(std::io::stdout().is_terminal());
+    let (bold, plain) = if may_be_bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let entry = |probe: &&Probe| {
         format!(
             "{bold}{}{plain}\n    {}\n    {}\n    with {}\n",

@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
+use crate::output;
 use crate::settings::Levels;
 
 /// The filter, which can be changed while the process runs.
@@ -22,7 +23,7 @@ impl Diagnostics {
         let (filter, handle) = reload::Layer::new(filter(levels));
         let lines = fmt::layer()
             .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(output::may_be_styled(io::stderr().is_terminal()))
             // They would be told on standard error, and that is what does not take them.
             .log_internal_errors(false);
         // Fails only where one has been set already, which is nowhere but in tests.

@@ -173,7 +173,17 @@ impl Given<'_> {
             (Some(span), Some(document)) => document.place(span),
             _ => self.place("root", None),
         };
-        errors.0.into_iter().map(|error| Problem::new(place(error.span), error.message)).collect()
+        let problem = |error: site::ConfigError| {
+            let is_root = error.span.is_none();
+            let problem = Problem::new(place(error.span), error.message);
+            // All that is said without a place of its own is about the folder to serve.
+            if is_root {
+                problem.advise("name a folder that is there and may be read")
+            } else {
+                problem
+            }
+        };
+        errors.0.into_iter().map(problem).collect()
     }
 
     /// Where the value of the setting called `name` came from; in a list, where its part with the

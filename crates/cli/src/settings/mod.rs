@@ -27,7 +27,7 @@ pub use options::{LogFormat, Options, Park, Sandbox};
 pub use own::Own;
 pub use problem::{Place, Problem};
 pub use site::config::Size;
-pub use values::{Levels, Net, Span};
+pub use values::{Levels, Net, Span, whole};
 
 /// The most that `header-bytes` can be: a client can make the server hold as much on each
 /// connection.

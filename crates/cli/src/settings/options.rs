@@ -108,10 +108,12 @@ pub struct Options {
 
     /// Keep only frames from or to this TCP port
     #[arg(long, value_name = "PORT", help_heading = "Network")]
+    #[arg(value_parser = values::whole::<NonZeroU16>)]
     pub pcap_port: Option<NonZeroU16>,
 
     /// Threads that serve, each on a processor of its own [default: one for each processor]
     #[arg(short, long, value_name = "N", help_heading = "Network")]
+    #[arg(value_parser = values::whole::<NonZeroU16>)]
     pub shards: Option<NonZeroU16>,
 
     #[allow(missing_docs)]
@@ -210,10 +212,12 @@ pub struct LimitOptions {
     /// A number that this machine cannot hold is refused at the start; the message says what it
     /// can hold.
     #[arg(short = 'n', long, value_name = "N")]
+    #[arg(value_parser = values::whole::<NonZeroU32>)]
     pub max_connections: Option<NonZeroU32>,
 
     /// Connections open at once from one client (an IPv4 address, an IPv6 /64); 0 sets no limit
     #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(value_parser = values::whole::<u32>)]
     pub max_connections_per_client: Option<u32>,
 
     /// When full, close the connection idle for longest to make room for a new one
@@ -247,6 +251,7 @@ pub struct LimitOptions {
 
     /// Most lines of a request's header (431)
     #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(value_parser = values::whole::<NonZeroU32>)]
     pub header_lines: Option<NonZeroU32>,
 
     /// Most bytes of a request's target (414)

@@ -255,7 +255,7 @@ fn a_file_that_is_not_one_is_refused() {
 #[test]
 fn problems_in_a_variable_name_it_and_its_value() {
     for (name, value, complaint) in [
-        ("CRORE_SHARDS", "many", "CRORE_SHARDS=many: invalid digit found in string"),
+        ("CRORE_SHARDS", "many", "CRORE_SHARDS=many: expected a whole number"),
         ("CRORE_NET", "epol", "CRORE_NET=epol: unknown value `epol`; did you mean `epoll`?"),
         ("CRORE_DRAIN", "30", "CRORE_DRAIN=30: the unit is missing; write 30s or 30ms"),
         ("CRORE_LOG", "", "CRORE_LOG=: a value is missing"),

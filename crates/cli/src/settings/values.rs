@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -150,6 +151,18 @@ fn unknown_net(text: &str) -> String {
     format!("unknown value `{text}`; {meant}")
 }
 
+/// Reads a whole number, and says what would be one; where the type has no zero, that it begins at 1.
+///
+/// # Errors
+/// When it is none, or larger than the type holds.
+pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::Zero => "at least 1 is possible".into(),
+        IntErrorKind::PosOverflow => "this is more than is possible".into(),
+        _ => "expected a whole number, such as 20".into(),
+    })
+}
+
 /// Splits `10s` into 10 and `s`.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -242,9 +255,25 @@ impl<'de, T: FromStr<Err: fmt::Display>> DeserializeSeed<'de> for One<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
     use std::time::Duration;
 
-    use super::{LeastPace, Levels, Net, Span};
+    use super::{LeastPace, Levels, Net, Span, whole};
+
+    #[test]
+    fn what_is_no_number_is_told_in_words() {
+        assert_eq!(whole("20000"), Ok(20_000_u32));
+        for (text, told) in [
+            ("0", "at least 1"),
+            ("65536", "more than is possible"),
+            ("-1", "a whole number"),
+            ("1e3", "a whole number"),
+            ("", "a whole number"),
+        ] {
+            let said = whole::<NonZeroU16>(text).unwrap_err();
+            assert!(said.contains(told), "{text}: {said}");
+        }
+    }
 
     #[test]
     fn a_device_has_a_kind_and_a_name() {

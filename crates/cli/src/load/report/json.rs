@@ -77,11 +77,17 @@ struct Percentiles {
 /// None that can happen.
 pub fn json(url: &str, engine: &str, phases: &[Figures]) -> Result<String, serde_json::Error> {
     let name = |figures: &Figures| Named { name: figures.name.clone(), figures: phase(figures) };
+    let open = phases.iter().filter(|figures| figures.rate.is_some()).count();
+    let r#loop = match open {
+        0 => "closed",
+        _ if open == phases.len() => "open",
+        _ => "mixed",
+    };
     serde_json::to_string_pretty(&Report {
         schema: 1,
         url: url.to_owned(),
         engine: engine.to_owned(),
-        all: phase(&Figures::of_all(phases)),
+        all: Phase { r#loop, ..phase(&Figures::of_all(phases)) },
         phases: phases.iter().map(name).collect(),
     })
 }
@@ -137,4 +143,25 @@ fn percentiles(times: &Times) -> Option<Percentiles> {
 /// To one decimal.
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::super::figures::Figures;
+    use super::json;
+
+    #[test]
+    fn phases_in_open_loop_are_an_open_loop_together_whatever_their_rates() {
+        let of = |rates: &[Option<f64>]| {
+            let phases: Vec<_> =
+                rates.iter().map(|rate| Figures { rate: *rate, ..Figures::default() }).collect();
+            let report: Value = serde_json::from_str(&json("", "", &phases).unwrap()).unwrap();
+            report["loop"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(of(&[Some(1.0), Some(2.0)]), "open");
+        assert_eq!(of(&[None, None]), "closed");
+        assert_eq!(of(&[None, Some(2.0)]), "mixed");
+    }
 }

@@ -5,16 +5,17 @@ use load::Tally;
 
 use super::super::figures::Figures;
 
-/// How high a chart is, and how wide.
-const HEIGHT: u32 = 480;
+/// How wide a chart is, and how high one may be.
+const SIZE: (u32, u32) = (chart::WIDTH, 480);
 
 /// The picture.
 pub fn svg(url: &str, phases: &[Figures]) -> String {
     let charts = [over_time(url, phases).element(), spectrum(phases).element()];
-    let places = [0, HEIGHT];
+    let (width, height) = SIZE;
+    let places = [0, height];
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 {}\"><style>{}</style>",
-        2 * HEIGHT,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {}\"><style>{}</style>",
+        2 * height,
         chart::STYLE
     );
     for (element, y) in charts.iter().zip(places) {
@@ -31,7 +32,7 @@ fn over_time(url: &str, phases: &[Figures]) -> Chart {
     let mut start = 0.0;
     for figures in phases {
         if phases.len() > 1 {
-            marks.push(Mark { at: Place::X(start), text: figures.name.clone() });
+            marks.push(Mark { at: Place::X(start * 1e9), text: figures.name.clone() });
         }
         for (index, packed) in &figures.spans {
             let Some(latency) = packed.unpack() else { continue };
@@ -40,7 +41,7 @@ fn over_time(url: &str, phases: &[Figures]) -> Chart {
                 points.push((seconds * 1e9, latency.at(quantile).as_nanos() as f64));
             }
         }
-        start += figures.seconds * 1e9;
+        start += figures.seconds;
     }
     let names = ["p50", "p99", "p99.9", "greatest"];
     Chart {
@@ -89,4 +90,57 @@ fn points(tally: &Tally) -> Vec<(f64, f64)> {
         .take_while(|quantile| count > 0.0 && (1.0 - quantile) * count >= 1.0)
         .map(|quantile| (quantile, tally.latency.at(quantile).as_nanos() as f64))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chart::{Data, Place};
+    use load::Times;
+
+    use super::super::super::figures::Figures;
+    use super::{over_time, svg};
+
+    fn phase(name: &str) -> Figures {
+        let mut times = Times::default();
+        times.record(1_000_000);
+        let spans = (0..10).map(|index| (index, times.pack())).collect();
+        let span = Duration::from_millis(200);
+        Figures { name: name.into(), seconds: 2.0, span, spans, ..Figures::default() }
+    }
+
+    /// The second phase was drawn thousands of years after the first.
+    #[test]
+    fn phases_follow_one_another_in_time() {
+        let chart = over_time("", &[phase("one"), phase("two")]);
+        for series in &chart.series {
+            let Data::Line(points) = &series.data else { panic!("{series:?}") };
+            let seconds: Vec<f64> = points.iter().map(|(x, _)| x / 1e9).collect();
+            assert_eq!(seconds.len(), 20);
+            assert!(seconds.windows(2).all(|pair| pair[1] > pair[0]), "{seconds:?}");
+            assert!(seconds[10] > 2.0 && seconds[19] < 4.0, "{seconds:?}");
+        }
+        assert_eq!(chart.marks[1].at, Place::X(2e9));
+    }
+
+    #[test]
+    fn the_charts_fit_the_picture_they_are_in() {
+        let text = svg("http://127.0.0.1/", &[phase("one")]);
+        let number = |attribute: &str, nth: usize| {
+            let from = text.match_indices(attribute).nth(nth).unwrap().0 + attribute.len();
+            let digits: String =
+                text[from..].chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            digits.parse::<f64>().unwrap()
+        };
+        let (width, height) = (number("viewBox=\"0 0 ", 0), 480.0);
+        assert_eq!(
+            number("class=\"chart\" role=\"img\" aria-label=\"Latency over time\" width=\"", 0),
+            width
+        );
+        for chart in [1, 2] {
+            let inner = format!("viewBox=\"0 0 {width} ");
+            assert!(number(&inner, chart) <= height, "{chart}");
+        }
+    }
 }

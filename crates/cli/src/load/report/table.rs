@@ -77,10 +77,13 @@ fn mode(figures: &Figures) -> String {
         None => {
             "closed: latency from when a request was sent; a stall meets one a connection".into()
         }
-        Some(rate) => format!(
-            "open at {} requests/s: latency from when a request was due",
-            Grouped(rate as u64)
-        ),
+        Some(rate) => {
+            let instead = figures.rate_instead().map_or_else(String::new, |rate| {
+                format!(", NOT MET, {} were sent", Grouped(rate as u64))
+            });
+            let rate = Grouped(rate as u64);
+            format!("open at {rate} requests/s{instead}: latency from when a request was due")
+        }
     }
 }
 
@@ -96,11 +99,18 @@ fn times(text: &mut String, rows: &[(&str, &Times)]) -> std::fmt::Result {
     for (name, times) in rows.iter().filter(|(_, times)| times.count() > 0) {
         write!(text, "{name:<12}")?;
         for (_, quantile) in QUANTILES {
-            write!(text, "{:>10}", time(times.at(quantile)))?;
+            let is_known = suffices(times.count(), quantile);
+            let cell = if is_known { time(times.at(quantile)) } else { "-".to_owned() };
+            write!(text, "{cell:>10}")?;
         }
         writeln!(text)?;
     }
     writeln!(text)
+}
+
+/// Whether so many times tell this percentile from the greatest: of 99 none is beyond the 99th.
+fn suffices(count: u64, quantile: f64) -> bool {
+    quantile >= 1.0 || count as f64 >= (1.0 / (1.0 - quantile)).round()
 }
 
 fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
@@ -118,7 +128,7 @@ fn counts(text: &mut String, figures: &Figures) -> std::fmt::Result {
         ("idle lost", tally.idle_lost, "idle connections that the server closed"),
         ("ports taken", tally.ports_taken, "ports of --sources that were in use, left out"),
         ("unanswered", tally.unanswered, unanswered(figures)),
-        ("unsent", tally.unsent, "of those, because no connection was free"),
+        ("unsent", tally.unsent, "of those: no connection was free; more --connections may help"),
     ] {
         if count > 0 {
             writeln!(text, "{name:<12} {} {note}", Grouped(count))?;
@@ -146,5 +156,42 @@ fn unanswered(figures: &Figures) -> &'static str {
     match figures.rate {
         Some(_) => "at the end; in the latencies with the time they had waited",
         None => "at the end, in no other figure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use load::Tally;
+
+    use super::super::super::figures::Figures;
+    use super::{suffices, table};
+
+    #[test]
+    fn a_percentile_needs_so_many_times_that_one_lies_beyond_it() {
+        for (quantile, least) in
+            [(0.5, 2), (0.9, 10), (0.99, 100), (0.999, 1_000), (0.9999, 10_000)]
+        {
+            assert!(suffices(least, quantile) && !suffices(least - 1, quantile), "{quantile}");
+        }
+        assert!(suffices(1, 1.0));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_met_is_said_so() {
+        let said = |unsent| {
+            let mut tally = Tally::default();
+            tally.unsent = unsent;
+            tally.latency.record_many(1_000, 500 + unsent);
+            table(
+                "epoll",
+                &[Figures { tally, rate: Some(250.0), seconds: 2.0, ..Figures::default() }],
+            )
+        };
+        assert!(
+            said(7).contains("open at 250 requests/s, NOT MET, 250 were sent: latency"),
+            "{}",
+            said(7)
+        );
+        assert!(said(0).contains("open at 250 requests/s: latency"), "{}", said(0));
     }
 }
