@@ -89,8 +89,14 @@ pub struct Route {
 
 /// A request for everything of a kind.
 pub(super) fn dump(kind: u16) -> Vec<u8> {
-    // The family comes first in each kind's body and is zero, for all. The longest is a link's.
-    message(kind, REQUEST | DUMP, &[0; 16])
+    // The family comes first in each kind's body and is zero, for all. The kernel complains in its
+    // log of a body longer than the kind's.
+    let bytes = match kind {
+        GET_LINK => 16,
+        GET_ADDRESS => 8,
+        _ => 12,
+    };
+    message(kind, REQUEST | DUMP, &[0; 16][..bytes])
 }
 
 /// A request to find out where a neighbour is, as if the kernel itself had a packet for it.
@@ -251,6 +257,14 @@ mod tests {
     }
 
     /// Whatever the kernel sends, or half of it, is read without a panic.
+    /// Eight bytes too many were an attribute cut short, which the kernel complained of in its log.
+    #[test]
+    fn a_request_is_as_long_as_its_kind() {
+        let lengths = [super::GET_LINK, super::GET_ADDRESS, super::GET_ROUTE, super::GET_NEIGHBOR]
+            .map(|kind| super::dump(kind).len() - 16);
+        assert_eq!(lengths, [16, 8, 12, 12]);
+    }
+
     #[test]
     fn cut_messages_are_passed_over() {
         let whole = use_neighbor(7, [192, 0, 2, 1].into());

@@ -1,6 +1,9 @@
-//! An interface in use: [`Attachment`]. Invariant: the program is attached only once every socket is
-//! in place, and every address and port that it takes from the kernel is kept from the kernel's own
-//! programs.
+//! An interface in use: [`Attachment`]. Invariant: every address and port that is taken from the
+//! kernel is kept from the kernel's own programs.
+//!
+//! The program is attached before there are sockets: only then is it known whether the driver runs
+//! it, and where the kernel does in its place, the driver must not be given the sockets' buffers. A
+//! queue that has no socket yet leaves its frames to the kernel.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -13,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::bpf::{Filter, Link};
 use crate::guard::Guard;
-use crate::socket::Socket;
+use crate::socket::{How, Socket};
 use crate::umem::{Shape, Umem};
 use crate::{Error, Interface, Mode, XdpPort};
 
@@ -85,14 +88,17 @@ impl Attachment {
             return Err(Error::TooFewQueues { interface: interface.name.clone(), queues });
         }
         let taken = Taken::new(interface, options)?;
+        let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
+        // A virtual interface is no device's.
+        let copies = link.mode == Mode::Generic || interface.is_virtual();
+        let how = How { busy_poll: options.busy_poll, copies };
         let parts: Result<Vec<Part>, Error> = (0..shards)
             .map(|first| {
                 let queues = (first..queues).step_by(shards as usize);
-                part(interface, queues, &taken.filter, options.busy_poll)
+                part(interface, queues, &taken.filter, how)
             })
             .collect();
         let parts = parts?;
-        let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
         let shared = Arc::new(Shared { link, taken: Mutex::new(taken) });
         let descriptor = |error| Error::System { what: "a descriptor could not be had", error };
         let alarms: Result<Vec<Alarm>, _> = parts.iter().map(|_| Alarm::new()).collect();
@@ -110,7 +116,7 @@ impl Attachment {
     /// Where the program runs.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.shared.link.mode
+        self.shared.mode()
     }
 
     /// Whether the driver works in the packet buffers themselves.
@@ -139,24 +145,39 @@ type Part = (Vec<Socket>, Umem, Pools);
 
 fn part(
     interface: &Interface,
-    queues: impl ExactSizeIterator<Item = u32>,
+    queues: impl ExactSizeIterator<Item = u32> + Clone,
     filter: &Filter,
-    busy_poll: bool,
+    how: How,
 ) -> Result<Part, Error> {
     // Not more than there are queues.
     let count = queues.len() as u32;
-    let (umem, mut pools) = Umem::reserve(Shape::new(interface.mtu), count)?;
+    let (umem, mut pools) = Umem::reserve(Shape::new(interface.mtu, !how.copies), count)?;
     let mut sockets: Vec<Socket> = Vec::with_capacity(queues.len());
-    for queue in queues {
+    for queue in queues.clone() {
         let at = (interface, queue);
-        let socket = Socket::open(at, &umem, &mut pools.arrivals, sockets.first(), busy_poll)?;
-        filter.set_socket(queue, socket.as_fd()).map_err(table)?;
+        let socket = match Socket::open(at, &umem, &mut pools.arrivals, sockets.first(), how) {
+            Ok(socket) => socket,
+            // Queues that share memory are all without copies or none is, and this one cannot.
+            Err(_) if sockets.first().is_some_and(|first| first.zero_copy) => {
+                drop(sockets);
+                return part(interface, queues, filter, How { copies: true, ..how });
+            }
+            Err(error) => return Err(error),
+        };
         sockets.push(socket);
+    }
+    for socket in &sockets {
+        filter.set_socket(socket.queue, socket.as_fd()).map_err(table)?;
     }
     Ok((sockets, umem, pools))
 }
 
 impl Shared {
+    /// Where the program runs.
+    pub const fn mode(&self) -> Mode {
+        self.link.mode
+    }
+
     /// The interface has got an address, or lost it. Every port may say so.
     pub fn address_changed(&self, address: IpAddr, present: bool) {
         let mut taken = self.taken();

@@ -77,6 +77,11 @@ impl Interface {
         self.kind.is_some()
     }
 
+    /// Whether the kernel itself takes what is sent, at the other end of a pair.
+    pub(crate) fn is_pair(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("veth" | "netkit"))
+    }
+
     /// Takes in what was said about the interface.
     fn note(&mut self, news: News) {
         match news {

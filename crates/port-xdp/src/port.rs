@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::attachment::Shared;
 use crate::socket::{Counted, Socket};
 use crate::umem::Umem;
-use crate::{Interface, probe};
+use crate::{Interface, Mode, probe};
 
 /// Calls of [`Port::rx`] between two looks at what has changed, while there is no time to sleep.
 const LOOK_EVERY: u32 = 256;
@@ -65,13 +65,8 @@ impl XdpPort {
         (alarm, mail): (Alarm, Option<Mail>),
         shared: Arc<Shared>,
     ) -> Result<Self, Errno> {
-        let caps = Caps {
-            mtu: interface.mtu,
-            checksums_verified: false,
-            checksums_partial: interface.is_virtual(),
-            checksums_filled: sockets.iter().all(Socket::fills_checksums),
-            host_finds_neighbors: true,
-        };
+        let filled = sockets.iter().all(Socket::fills_checksums);
+        let caps = caps(interface, shared.mode(), filled);
         let mut changes = Changes {
             netlink: Netlink::watch(Watched::All)?,
             index: interface.index,
@@ -132,7 +127,7 @@ impl XdpPort {
     /// Looks at what is not looked at for each frame: news of the kernel's, and what it has lost.
     fn look(&mut self) {
         self.changes.take();
-        self.sockets.iter_mut().for_each(Socket::count_lost);
+        self.sockets.iter_mut().for_each(Socket::look);
     }
 
     fn has_arrivals(&mut self) -> bool {
@@ -156,7 +151,7 @@ impl XdpPort {
         let others = [alarm.as_fd(), changes.netlink.as_fd()];
         waited_for.extend(others.map(|other| entry(other, libc::POLLIN)));
         waited_for.extend(sockets.iter().map(|socket| {
-            let sending = if socket.is_sending() { libc::POLLOUT } else { 0 };
+            let sending = if socket.waits_to_send() { libc::POLLOUT } else { 0 };
             entry(socket.as_fd(), libc::POLLIN | sending)
         }));
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -308,6 +303,19 @@ impl Changes {
     }
 }
 
+const fn caps(interface: &Interface, mode: Mode, checksums_filled: bool) -> Caps {
+    // In generic mode frames are seen as they leave the driver, and a virtual machine's has from its
+    // host such as have no sum yet.
+    let checksums_partial = interface.is_virtual() || matches!(mode, Mode::Generic);
+    Caps {
+        mtu: interface.mtu,
+        checksums_verified: false,
+        checksums_partial,
+        checksums_filled,
+        host_finds_neighbors: true,
+    }
+}
+
 /// The pool is not one of those that the port came with.
 fn stranger() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "frames are not in the memory of their port")
@@ -348,7 +356,29 @@ const fn timespec(time: Duration) -> libc::timespec {
 
 #[cfg(test)]
 mod tests {
-    use super::queue_for;
+    use super::{caps, queue_for};
+    use crate::{Interface, Mode};
+
+    /// virtio_net is no virtual interface to the kernel it runs under.
+    #[test]
+    fn sums_that_a_virtual_machines_host_left_out_are_taken_in_generic_mode() {
+        let card = Interface {
+            name: "eth0".into(),
+            index: 2,
+            mac: [2; 6],
+            mtu: 1500,
+            kind: None,
+            queues: 1,
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            neighbors: Vec::new(),
+        };
+        assert!(caps(&card, Mode::Generic, false).checksums_partial);
+        assert!(!caps(&card, Mode::Driver, false).checksums_partial);
+        assert!(!card.is_pair());
+        let pair = Interface { kind: Some("veth".into()), ..card };
+        assert!(caps(&pair, Mode::Driver, false).checksums_partial && pair.is_pair());
+    }
 
     #[test]
     fn frames_to_one_peer_go_by_one_queue_and_those_to_many_by_all() {

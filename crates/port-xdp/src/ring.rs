@@ -106,9 +106,9 @@ impl<T: Copy> Ring<T> {
         self.producer().store(self.here, Ordering::Release);
     }
 
-    /// As the producer, whether the kernel has entries left to take.
-    pub fn is_pending(&self) -> bool {
-        self.consumer().load(Ordering::Acquire) != self.here
+    /// As the producer, how many entries the kernel has not taken yet.
+    pub fn pending(&self) -> u32 {
+        self.here.wrapping_sub(self.consumer().load(Ordering::Acquire))
     }
 
     /// As the consumer, takes an entry. Its place is the kernel's again after [`Ring::release`].

@@ -50,6 +50,15 @@ pub struct Counted {
     pub lost: u64,
 }
 
+/// How sockets are to work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// The kernel looks for frames when it is asked: see [`Socket::take`].
+    pub busy_poll: bool,
+    /// The kernel copies, also where the driver could work in the buffers themselves.
+    pub copies: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     // The rings go before the socket: a mapping that is left keeps the queue busy.
@@ -67,7 +76,7 @@ pub(crate) struct Socket {
     pub(crate) queue: u32,
     /// Whether the driver works in the buffers themselves.
     pub(crate) zero_copy: bool,
-    /// Whether the kernel looks at the metadata of a frame that is sent.
+    /// Whether the metadata of a frame that is sent is heeded.
     has_metadata: bool,
     /// Whether the kernel looks for frames when it is asked, and is not interrupted for them.
     polls: bool,
@@ -76,13 +85,13 @@ pub(crate) struct Socket {
 impl Socket {
     /// Opens a socket on a queue and gives the kernel its share of the pool for frames that arrive.
     /// The memory is registered with it, or had from another socket that it has been registered
-    /// with. `busy_poll`: see [`Socket::take`].
+    /// with.
     pub fn open(
         (interface, queue): (&Interface, u32),
         umem: &Umem,
         arrivals: &mut Pool,
         with: Option<&Self>,
-        busy_poll: bool,
+        how: How,
     ) -> Result<Self, Error> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let kind = (AddressFamily::XDP, SocketType::RAW);
@@ -120,8 +129,8 @@ impl Socket {
         }
         socket.fill.publish();
         socket.raise_budget();
-        socket.bind(interface, with)?;
-        socket.polls = busy_poll && socket.prefer_busy_poll();
+        socket.bind(interface, with, how)?;
+        socket.polls = how.busy_poll && socket.prefer_busy_poll();
         Ok(socket)
     }
 
@@ -156,10 +165,10 @@ impl Socket {
     }
 
     /// Puts the socket on its queue, once nobody else is there any more.
-    fn bind(&mut self, interface: &Interface, with: Option<&Self>) -> Result<(), Error> {
+    fn bind(&mut self, interface: &Interface, with: Option<&Self>, how: How) -> Result<(), Error> {
         let deadline = Instant::now() + BUSY_FOR;
         loop {
-            match self.try_bind(interface, with) {
+            match self.try_bind(interface, with, how) {
                 Ok(()) => break,
                 Err(Errno::BUSY) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
                 Err(Errno::BUSY) => {
@@ -178,10 +187,14 @@ impl Socket {
         }
         let options = sockopt::xdp_options(&self.descriptor).map_err(failed)?;
         self.zero_copy = options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
+        // A driver that works in the buffers itself heeds metadata or sends what is there (virtio_net,
+        // igb). What the kernel copies reaches a driver without the protocol's number, and not
+        // every one then finds the sum's place (e1000e complains). A veth's other end is no device.
+        self.has_metadata &= !self.zero_copy && interface.is_pair();
         Ok(())
     }
 
-    fn try_bind(&self, interface: &Interface, with: Option<&Self>) -> Result<(), Errno> {
+    fn try_bind(&self, interface: &Interface, with: Option<&Self>, how: How) -> Result<(), Errno> {
         let at = |flags| SocketAddrXdp::new(flags, interface.index, self.queue);
         if let Some(first) = with {
             // All else is as with the first one.
@@ -197,8 +210,10 @@ impl Socket {
         } else {
             SocketAddrXdpFlags::empty()
         };
-        // The kernel takes zero-copy where the driver has it, else copies.
-        let flags = SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP | pieces;
+        // Left alone the kernel takes zero-copy where the driver has it, else copies.
+        let copies =
+            if how.copies { SocketAddrXdpFlags::XDP_COPY } else { SocketAddrXdpFlags::empty() };
+        let flags = SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP | pieces | copies;
         rustix::net::bind(&self.descriptor, &at(flags))
     }
 
@@ -207,8 +222,12 @@ impl Socket {
         self.has_metadata
     }
 
-    /// Asks the kernel what it has lost.
-    pub fn count_lost(&mut self) {
+    /// Does what need not be done for each frame: asks the kernel what it has lost, and a driver that
+    /// ran out of buffers just when it got more to look again.
+    pub fn look(&mut self) {
+        if self.fill.needs_wakeup() {
+            self.wake_receiver();
+        }
         if let Ok(said) = sockopt::xdp_statistics(&self.descriptor) {
             self.counted.lost = said.rx_dropped + said.rx_ring_full.unwrap_or(0);
         }
@@ -339,10 +358,12 @@ impl Socket {
         self.transmit.publish();
         // Each call takes some, or fails; the bound is for a kernel that does neither.
         for _ in 0..self.shape.transmit {
-            if !self.transmit.is_pending() || !self.transmit.needs_wakeup() {
+            if self.transmit.pending() == 0 || !self.transmit.needs_wakeup() {
                 break;
             }
             match rustix::net::send(&self.descriptor, &[], SendFlags::DONTWAIT) {
+                // A driver goes on by itself, once told.
+                Ok(_) if self.zero_copy => break,
                 // The link is full, or the completions are: tried again with the next frames.
                 Ok(_) | Err(Errno::AGAIN) => self.reclaim(pool),
                 Err(Errno::BUSY | Errno::NOBUFS | Errno::INTR) => {
@@ -357,9 +378,11 @@ impl Socket {
         Ok(())
     }
 
-    /// Whether frames that were given to the kernel have not gone out yet.
-    pub fn is_sending(&self) -> bool {
-        self.transmit.is_pending()
+    /// Whether there is something to do once the kernel can send more. A driver takes what is in the
+    /// ring by itself, or cannot while the link is down; what is to be waited for is room.
+    pub fn waits_to_send(&self) -> bool {
+        let least = if self.zero_copy { self.transmit.size() / 2 } else { 0 };
+        self.transmit.pending() > least
     }
 
     /// Takes back buffers that have been sent from.

@@ -49,11 +49,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// For packets of at most `mtu` bytes.
-    pub fn new(mtu: u16) -> Self {
+    /// For packets of at most `mtu` bytes. A device that writes into the chunks itself may use whole
+    /// kilobytes of one alone (Intel's do: igb, igc), and less than two are left of 2048 bytes.
+    pub fn new(mtu: u16, for_device: bool) -> Self {
         let longest = KERNEL_HEAD + usize::from(mtu) + AROUND;
         if longest <= CHUNK_MAX {
-            let chunk = if longest <= 2048 { 2048 } else { CHUNK_MAX };
+            let chunk = if longest <= 2048 && !for_device { 2048 } else { CHUNK_MAX };
             // As many frames as come in 12 ms of a flood of 330,000 a second.
             return Self { chunk, stride: chunk, receive: 4096, transmit: 1024, spare: 512 };
         }
@@ -159,20 +160,30 @@ mod tests {
     #[test]
     fn a_buffer_holds_the_longest_frame_both_ways() {
         for mtu in [68, 1280, 1500, 1_728, 1_729, 3_776, 3_777, 9000, 9216, 16_000] {
-            let shape = Shape::new(mtu);
+            let shape = Shape::new(mtu, false);
             let longest = usize::from(mtu) + AROUND;
             assert!(shape.stride >= longest + KERNEL_HEAD, "{mtu}");
             assert!(shape.stride.is_multiple_of(shape.chunk));
             assert_eq!(shape.has_pieces(), longest + KERNEL_HEAD > shape.chunk, "{mtu}");
             assert!(shape.has_pieces() || shape.room() >= longest, "{mtu}");
         }
-        assert_eq!((Shape::new(1500).stride, Shape::new(9000).stride), (2048, 3 * 4096));
+        assert_eq!(
+            (Shape::new(1500, false).stride, Shape::new(9000, false).stride),
+            (2048, 3 * 4096)
+        );
+    }
+
+    /// igb took none above 1024 bytes.
+    #[test]
+    fn a_device_that_uses_whole_kilobytes_has_room_for_a_frame() {
+        let shape = Shape::new(1500, true);
+        assert!((shape.chunk - KERNEL_HEAD) / 1024 * 1024 >= 1500 + AROUND);
     }
 
     #[test]
     fn what_the_kernel_gets_at_most_leaves_each_pool_its_spare_buffers() {
         for queues in [1, 3] {
-            let shape = Shape::new(1500);
+            let shape = Shape::new(1500, true);
             let (umem, pools) = Umem::reserve(shape, queues).unwrap();
             assert_eq!(pools.arrivals.available(), queues * shape.receive + shape.spare);
             assert_eq!(pools.departures.available(), queues * shape.transmit + shape.spare);
