@@ -50,6 +50,20 @@ pub struct Counted {
     pub lost: u64,
 }
 
+/// Does what needs that nobody else is there, again for a while if somebody is: a server that ends
+/// leaves its place a moment later.
+pub(crate) fn once_free<T>(mut act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    let deadline = Instant::now() + BUSY_FOR;
+    loop {
+        match act() {
+            Err(Errno::BUSY | Errno::EXIST) if Instant::now() < deadline => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
 /// How sockets are to work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
@@ -166,25 +180,16 @@ impl Socket {
 
     /// Puts the socket on its queue, once nobody else is there any more.
     fn bind(&mut self, interface: &Interface, with: Option<&Self>, how: How) -> Result<(), Error> {
-        let deadline = Instant::now() + BUSY_FOR;
-        loop {
-            match self.try_bind(interface, with, how) {
-                Ok(()) => break,
-                Err(Errno::BUSY) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
-                Err(Errno::BUSY) => {
-                    let interface = interface.name.clone();
-                    return Err(Error::QueueBusy { interface, queue: self.queue });
-                }
-                Err(Errno::NETDOWN) => {
-                    return Err(Error::Down { interface: interface.name.clone() });
-                }
-                Err(Errno::INVAL) if with.is_some() => {
-                    let what = "memory for packets that queues of AF_XDP share";
-                    return Err(Error::Unsupported { what });
-                }
-                Err(error) => return Err(failed(error)),
+        let name = || interface.name.clone();
+        once_free(|| self.try_bind(interface, with, how)).map_err(|error| match error {
+            Errno::BUSY => Error::QueueBusy { interface: name(), queue: self.queue },
+            Errno::NETDOWN => Error::Down { interface: name() },
+            Errno::INVAL if with.is_some() => {
+                let what = "memory for packets that queues of AF_XDP share";
+                Error::Unsupported { what }
             }
-        }
+            error => failed(error),
+        })?;
         let options = sockopt::xdp_options(&self.descriptor).map_err(failed)?;
         self.zero_copy = options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
         // A driver that works in the buffers itself heeds metadata or sends what is there (virtio_net,

@@ -110,7 +110,7 @@ fn what_is_in_the_way_is_named_with_what_to_do() -> Outcome {
     let _beside = network.started(beside, 81)?;
     says("xdp:eth0", "0.0.0.0:81", "is in use by another program")?;
     let _served = Served::start(&network, "", tree.root(), &[])?;
-    says("xdp:eth0", "0.0.0.0:82", "is used by another AF_XDP socket")
+    says("xdp:eth0", "0.0.0.0:82", "another XDP program is attached")
 }
 
 #[test]

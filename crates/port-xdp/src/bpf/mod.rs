@@ -18,6 +18,7 @@ use call::{Kind, Map};
 use program::Maps;
 
 use crate::Error;
+use crate::socket::once_free;
 
 /// Entries that the tables have room for.
 const LISTENERS_MAX: u32 = 16_384;
@@ -125,7 +126,7 @@ impl Filter {
         };
         let driver = || attach(Mode::Driver, FLAG_DRIVER);
         let generic = || attach(Mode::Generic, FLAG_GENERIC);
-        let linked = match mode {
+        let linked = || match mode {
             Some(Mode::Driver) => driver(),
             Some(Mode::Generic) => generic(),
             None => driver().or_else(|error| {
@@ -133,7 +134,7 @@ impl Filter {
                 if is_occupied(error) { Err(error) } else { generic() }
             }),
         };
-        linked.map_err(|error| {
+        once_free(linked).map_err(|error| {
             if is_occupied(error) {
                 Error::OtherProgram { interface: name.to_owned() }
             } else {
