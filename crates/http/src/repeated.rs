@@ -34,6 +34,7 @@ pub(crate) struct Repeated {
 /// A head and where its parts are in it.
 #[derive(Debug)]
 pub(crate) struct Known {
+    /// Empty when it was forgotten.
     text: String,
     method: Span,
     path: Span,
@@ -74,7 +75,7 @@ impl Repeated {
     /// back](Self::put_back).
     #[inline]
     pub fn take(&mut self, bytes: &[u8]) -> Option<Box<Known>> {
-        let is_it = |known: &Known| bytes.starts_with(known.text.as_bytes());
+        let is_it = |known: &Known| !known.is_empty() && bytes.starts_with(known.text.as_bytes());
         let place = self.known.iter().position(|known| known.as_deref().is_some_and(is_it))?;
         if place > 0 {
             self.known[..=place].rotate_right(1);
@@ -90,9 +91,7 @@ impl Repeated {
     /// What was accepted may not be any more.
     pub fn forget(&mut self) {
         for known in self.known.iter_mut().flatten() {
-            // Begins no request: one is never empty.
             known.text.clear();
-            known.text.push('\n');
         }
         self.others = 0;
     }
@@ -121,8 +120,9 @@ impl Repeated {
             None => None,
         };
         let (path, host) = (span(head.target.path)?, span(head.host)?);
-        // In place of the one that has not come for longest.
-        let place = self.known.iter().position(Option::is_none).unwrap_or(HEADS - 1);
+        // Where there is none, or in place of the one that has not come for longest.
+        let is_free = |known: &Option<Box<Known>>| known.as_deref().is_none_or(Known::is_empty);
+        let place = self.known.iter().position(is_free).unwrap_or(HEADS - 1);
         let known = self.known[place].get_or_insert_with(|| Box::new(Known::empty()));
         known.text.clear();
         known.text.push_str(text);
@@ -149,6 +149,11 @@ impl Known {
             lines: [(none, none); LINES_MAX],
             count: 0,
         }
+    }
+
+    /// Whether it was forgotten: then it begins no request, and not every one.
+    const fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Bytes of it.
@@ -223,7 +228,9 @@ mod tests {
             assert_eq!(format!("{:?}", known.head(&mut lines)), format!("{parsed:?}"));
             repeated.put_back(known);
             repeated.forget();
-            assert!(repeated.take(bytes).is_none());
+            for start in [&bytes[..1], b"", b"\n", b"\r\n", b"\0", bytes] {
+                assert!(repeated.take(start).is_none(), "{start:?}");
+            }
         }
     }
 
@@ -257,6 +264,11 @@ mod tests {
         assert!(first[1..].iter().all(|bytes| knows(&mut repeated, bytes)));
         repeated.forget();
         assert!(EXAMPLES.iter().all(|bytes| !knows(&mut repeated, bytes)));
+        // None makes way for another while there are places of forgotten ones.
+        for bytes in first {
+            see(&mut repeated, bytes);
+        }
+        assert!(first.iter().all(|bytes| knows(&mut repeated, bytes)));
     }
 
     #[test]

@@ -248,3 +248,18 @@ fn whoever_waits_for_the_peer_has_a_timer() {
         assert!(session.driver().is_timed(), "{}", String::from_utf8_lossy(&bytes));
     }
 }
+
+/// Heads that had been forgotten, once a second, stood for any request that began with a line feed: it
+/// was answered as one without a method, a host and a path.
+#[test]
+fn a_line_feed_is_no_request_after_heads_were_forgotten() {
+    let mut session = open();
+    for _ in 0..3 {
+        session.receive(&get("/owned/1"));
+        session.driver().pass(2 * SECOND);
+    }
+    session.receive(b"\nGET /owned/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((session.counters().requests.get(), session.driver().end()), (3, Some(End::Closed)));
+    assert_eq!(session.counters().refused(Reason::Syntax), 1);
+    assert_eq!(session.finish().unwrap()[3].status, 400);
+}
