@@ -71,7 +71,9 @@ pub(crate) fn host(bytes: &[u8]) -> Option<&str> {
         port
     } else {
         let end = memchr(b':', bytes).unwrap_or(bytes.len());
-        is_registered_name(&bytes[..end]).then_some(())?;
+        // A port of no host is an invalid URI's (RFC 9110 section 4.2.1).
+        let is_whole = end > 0 || bytes.is_empty();
+        (is_whole && is_registered_name(&bytes[..end])).then_some(())?;
         &text[end..]
     };
     match port.as_bytes() {
