@@ -118,7 +118,8 @@ impl Order {
         let content_type =
             settings.content_type.map_or_else(|| mime::of(&stamps.path), str::to_owned);
         let size = file.stamp.size();
-        let modified = Some(file.stamp.modified_ns() / 1_000_000_000);
+        // A time to come is replaced by this one (RFC 9110 section 8.8.2.1).
+        let modified = Some(file.stamp.modified_ns().min(now_ns()) / 1_000_000_000);
         let common = Common::new(&content_type, modified, "", &settings, &host.policies);
         let mut page = Page::new(common, &settings, &host.policies);
         page.stamps = Some(stamps);

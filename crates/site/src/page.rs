@@ -203,11 +203,15 @@ impl Page {
             (self.policy.is_some(), "Origin"),
             (!self.common.varies.is_empty(), self.common.varies),
         ];
-        let names: Vec<_> =
-            on.iter().filter(|(varies, _)| *varies).map(|(_, name)| *name).collect();
-        if !names.is_empty() {
-            let _ = write!(lines, "Vary: {}\r\n", names.join(", "));
-        }
+        put_vary(lines, &on);
+    }
+}
+
+/// Writes the line that names what an answer depends on, unless that is nothing.
+pub(crate) fn put_vary(lines: &mut String, on: &[(bool, &str)]) {
+    let names: Vec<_> = on.iter().filter(|(varies, _)| *varies).map(|(_, name)| *name).collect();
+    if !names.is_empty() {
+        let _ = write!(lines, "Vary: {}\r\n", names.join(", "));
     }
 }
 

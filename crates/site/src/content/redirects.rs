@@ -87,9 +87,11 @@ impl Redirect {
                 Piece::Rest => location.push_str(left.unwrap_or_default()),
             }
         }
-        if let Some(query) = query.filter(|_| !location.contains('?')) {
-            location.push('?');
-            location.push_str(query);
+        // Before a fragment, which would swallow it.
+        let end = location.find('#').unwrap_or(location.len());
+        if let Some(query) = query.filter(|_| !location[..end].contains('?')) {
+            location.insert_str(end, query);
+            location.insert(end, '?');
         }
         Some(location)
     }

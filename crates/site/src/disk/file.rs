@@ -40,7 +40,7 @@ pub(crate) struct OpenFile {
 struct Inner {
     fd: OwnedFd,
     length: u64,
-    /// Reading it failed once: it is not asked for again.
+    /// Reading it failed: whoever asks next is told so, and whoever asks then has it tried again.
     failed: AtomicBool,
     /// Starts of the parts that were read last; used where the kernel cannot tell.
     read: Mutex<VecDeque<u64>>,
@@ -82,7 +82,7 @@ pub(crate) fn read_whole(fd: &OwnedFd, length: u64) -> Option<Vec<u8>> {
 impl FileSource for OpenFile {
     fn prepare(&self, offset: u64, length: u64, id: ConnId) -> Prepared {
         let end = offset.saturating_add(length.min(PART)).min(self.inner.length);
-        if offset >= end || self.inner.failed.load(Ordering::Relaxed) {
+        if offset >= end || self.inner.takes_failure() {
             return Prepared::Short;
         }
         match self.inner.in_memory(offset, end) {
@@ -127,6 +127,12 @@ impl OpenFile {
 }
 
 impl Inner {
+    /// Whether reading failed since this was last asked. A disk that failed for a moment ends one
+    /// answer, not every answer for as long as the file is kept open.
+    fn takes_failure(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) && self.failed.swap(false, Ordering::Relaxed)
+    }
+
     /// How many bytes from `offset` on are in memory, as far as [`STRIDE`] shows.
     fn in_memory(&self, offset: u64, end: u64) -> Result<u64, ShortSource> {
         let mut place = offset;
@@ -186,7 +192,7 @@ impl Inner {
                 Err(error) => {
                     tracing::warn!(%error, "a file that is being sent cannot be read");
                     self.failed.store(true, Ordering::Relaxed);
-                    break;
+                    return;
                 }
             }
         }

@@ -140,6 +140,24 @@ fn a_file_that_shrinks_is_short_and_one_that_grows_is_as_it_was() {
     assert!((1..=10).contains(&count), "{count}");
 }
 
+/// A read that failed once made every later answer from the file short, for as long as it was kept.
+#[test]
+fn a_read_that_failed_ends_one_answer_and_is_tried_again() {
+    let folder = folder();
+    let pool = Pool::start(1, 8).unwrap();
+    let wakes = Arc::new(Wakes::default());
+    // What cannot be read stands for a disk that fails.
+    let unreadable = Root::open(folder.path()).unwrap().find(b"root").unwrap().fd;
+    let file = OpenFile::new(unreadable, 10, pool.queue(), Arc::clone(&wakes) as _);
+    for _ in 0..3 {
+        assert_eq!(file.prepare(0, 10, ConnId::new(0, 1, 2)), Prepared::Later);
+        while wakes.0.lock().unwrap().pop().is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(file.prepare(0, 10, ConnId::new(0, 1, 2)), Prepared::Short);
+    }
+}
+
 #[test]
 fn a_file_that_is_replaced_goes_on_as_it_was() {
     let (folder, _pool, wakes, file) = large();

@@ -14,7 +14,7 @@ use crate::disk::OpenError;
 use crate::listing::View;
 use crate::load::Loaded;
 use crate::mailbox::JobId;
-use crate::page::{Page, Variant};
+use crate::page::{Page, Variant, put_vary};
 use crate::path::{PathError, Target};
 
 /// Why the steps end early.
@@ -49,12 +49,17 @@ impl SiteService {
         }
         let host = self.content.host(request.host);
         let (page, checked) = self.cache.get(host, request.path)?;
-        if page.realm.is_some() || page.is_due(self.now.since(checked)) {
+        // The page may be at hand because it stands for others, as the one for an error does.
+        let is_elsewhere = || self.content.hosts[host].redirects.find(request.path, None).is_some();
+        if page.realm.is_some() || page.is_due(self.now.since(checked)) || is_elsewhere() {
             return None;
         }
         let accepted = page.is_negotiated().then(|| self.preference.of(request));
         let Pick::Variant(variant) = pick(page, accepted, true) else { return None };
         let response = variant.representation().respond(request, &mut self.boundaries);
+        if is_error(&response) {
+            return None;
+        }
         self.counters.hits.add(1);
         Some(match page.policy {
             None => response,
@@ -92,7 +97,7 @@ impl SiteService {
         self.admit(case, request, host.rules.settings(&absolute, &absolute).realm)?;
         let path = target.canonical();
         if let Some((status, location)) = host.redirects.find(&path, request.query) {
-            return Ok(self.decorated(case, request, redirect(status, &location)));
+            return Ok(self.decorated(case, request, redirect(status, &location), false));
         }
         match self.load(case, request, &target)? {
             Loaded::Page(page) => self.send(case, request, &path, &page),
@@ -100,7 +105,7 @@ impl SiteService {
                 // `path` is canonical: it names this host whatever the request looked like.
                 let query = request.query.map_or(String::new(), |query| format!("?{query}"));
                 let answer = redirect(301, &format!("{path}/{query}"));
-                Ok(self.decorated(case, request, answer))
+                Ok(self.decorated(case, request, answer, false))
             }
             Loaded::Folder if host.listing => {
                 let page = self.list(case, request, &target, View::of(request))?;
@@ -156,6 +161,10 @@ impl SiteService {
         };
         let Pick::Variant(variant) = picked else { return self.error(case, request, 406) };
         let response = variant.representation().respond(request, &mut self.boundaries);
+        if is_error(&response) {
+            let error = self.error(case, request, response.status)?;
+            return Ok(with_lines(error, response.headers.bytes()));
+        }
         Ok(origin::answer(response, request, page.policy, &case.content.hosts[case.host]))
     }
 
@@ -168,6 +177,7 @@ impl SiteService {
     ) -> Result<Response, Stop> {
         let content = Arc::clone(&case.content);
         let own = content.hosts[case.host].error_pages.get(&status);
+        let mut is_negotiated = false;
         let mut response = self.site.error_pages().response(status);
         if let Some(target) = own.and_then(|path| Target::parse(path).ok())
             && !std::mem::replace(&mut case.failing, true)
@@ -179,18 +189,28 @@ impl SiteService {
                 && let Pick::Variant(variant) = pick(&page, accepted, false)
             {
                 response = super::errors::with_page(response, variant);
+                is_negotiated = page.is_negotiated();
             }
         }
-        Ok(self.decorated(case, request, response))
+        Ok(self.decorated(case, request, response, is_negotiated))
     }
 
-    /// An answer that is no page, with what the rules add to every answer.
-    fn decorated(&self, case: &Case, request: &Request<'_>, response: Response) -> Response {
+    /// An answer that is no page, with what the rules add to every answer. Caches keep such answers,
+    /// too, and have to know what they depend on.
+    fn decorated(
+        &self,
+        case: &Case,
+        request: &Request<'_>,
+        response: Response,
+        is_negotiated: bool,
+    ) -> Response {
         let host = &case.content.hosts[case.host];
         let Ok(target) = Target::parse(request.path) else { return response };
         let path = target.absolute();
         let settings = host.rules.settings(&path, &path);
         let mut lines = String::new();
+        let depends = origin::depends(settings.policy, host);
+        put_vary(&mut lines, &[(is_negotiated, "Accept-Encoding"), (depends, "Origin")]);
         settings.put_headers(&mut lines);
         let response = with_lines(response, lines.as_bytes());
         origin::answer(response, request, settings.policy, host)
@@ -225,6 +245,11 @@ fn is_navigation(request: &Request<'_>) -> bool {
         Some(value) => contains(value, b"text/html") || contains(value, b"*/*"),
         None => true,
     }
+}
+
+/// Whether conditions or ranges came to an answer that is no part of the page.
+const fn is_error(response: &Response) -> bool {
+    matches!(response.status, 412 | 416)
 }
 
 pub(super) fn with_lines(response: Response, lines: &[u8]) -> Response {

@@ -4,7 +4,8 @@
 use http::{HeaderBlock, Request, Response};
 
 use super::answer::with_lines;
-use crate::content::{Allowed, Host, Policy};
+use crate::content::{Allowed, Host, Policy, Settings};
+use crate::page::put_vary;
 use crate::path::Target;
 
 /// An answer with the lines that let the origin that asked read it, if it may.
@@ -23,20 +24,25 @@ pub(super) fn answer(
     }
 }
 
+/// Whether an answer under this policy depends on which origin asks.
+pub(super) fn depends(policy: Option<u16>, host: &Host) -> bool {
+    let policy = policy.and_then(|index| host.policies.get(usize::from(index)));
+    policy.is_some_and(|policy| !policy.is_open())
+}
+
 /// The answer to OPTIONS: what can be done here, and to a preflight also by whom.
 pub(super) fn options(request: &Request<'_>, host: &Host) -> Response {
     let mut lines = String::from("Allow: GET, HEAD, OPTIONS\r\n");
     let is_preflight = request.headers.get("origin").is_some()
         && request.headers.get("access-control-request-method").is_some();
-    let policy = Target::parse(request.path).ok().filter(|_| is_preflight).and_then(|target| {
-        let path = target.absolute();
-        let policy = host.rules.settings(&path, &path).policy?;
-        host.policies.get(usize::from(policy))
-    });
-    if let Some(policy) = policy {
-        if !policy.is_open() {
-            lines.push_str("Vary: Origin\r\n");
-        }
+    // Of the server as a whole, which is asked about by a star, rules say nothing.
+    let path = Target::parse(request.path).map(|target| target.absolute());
+    let settings =
+        path.as_ref().map_or_else(|_| Settings::default(), |path| host.rules.settings(path, path));
+    settings.put_headers(&mut lines);
+    let policy = settings.policy.filter(|_| is_preflight);
+    put_vary(&mut lines, &[(depends(policy, host), "Origin")]);
+    if let Some(policy) = policy.and_then(|index| host.policies.get(usize::from(index))) {
         if let Some(line) = allowed_line(policy, request) {
             lines.push_str(&line);
             lines.push_str(&policy.preflight);
