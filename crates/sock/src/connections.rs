@@ -146,24 +146,27 @@ impl<C: Copy + Default> Connections<C> {
         record.is_some_and(|record| record.socket.handle.as_descriptor().is_some())
     }
 
-    /// Puts a connection that was admitted into a slot. `None` only when operations of many that
-    /// have ended are still in flight.
-    pub fn insert(&mut self, handle: Handle, peer: Peer, listener: u16) -> Option<u32> {
-        let record = Record::new(C::default(), handle, peer, listener);
-        let slot = self.records.insert(record).ok()?;
+    /// Puts a connection that was admitted into a slot. The handle comes back, to be closed, only when
+    /// operations of many that have ended are still in flight.
+    pub fn insert(&mut self, handle: Handle, peer: Peer, listener: u16) -> Result<u32, Handle> {
+        let slot = self.keep(Record::new(C::default(), handle, peer, listener))?;
         self.clients.opened(&peer);
         self.open += 1;
         self.counters.accepted.add(1);
         self.counters.connections.set(u64::from(self.open));
-        Some(slot)
+        Ok(slot)
     }
 
-    /// Puts a connection that this side opens into a slot. `None` as for [`Connections::insert`].
-    pub fn insert_dialled(&mut self, conn: C, handle: Handle, peer: Peer) -> Option<u32> {
-        let slot = self.records.insert(Record::dialled(conn, handle, peer)).ok()?;
+    /// Puts a connection that this side opens into a slot, as [`Connections::insert`] does.
+    pub fn insert_dialled(&mut self, conn: C, handle: Handle, peer: Peer) -> Result<u32, Handle> {
+        let slot = self.keep(Record::dialled(conn, handle, peer))?;
         self.open += 1;
         self.counters.connections.set(u64::from(self.open));
-        Some(slot)
+        Ok(slot)
+    }
+
+    fn keep(&mut self, record: Record<C>) -> Result<u32, Handle> {
+        self.records.insert(record).map_err(|record| record.socket.handle)
     }
 
     /// A connection that was being opened is open.
@@ -175,12 +178,11 @@ impl<C: Copy + Default> Connections<C> {
         }
     }
 
-    /// Puts a connection that was refused into a slot, to linger.
-    pub fn insert_refused(&mut self, handle: Handle, now: Instant) -> Option<u32> {
-        let record = Record::new(C::default(), handle, Peer::Unix, 0);
-        let slot = self.records.insert(record).ok()?;
+    /// Puts a connection that was refused into a slot, to linger, as [`Connections::insert`] does.
+    pub fn insert_refused(&mut self, handle: Handle, now: Instant) -> Result<u32, Handle> {
+        let slot = self.keep(Record::new(C::default(), handle, Peer::Unix, 0))?;
         self.linger(slot, now);
-        Some(slot)
+        Ok(slot)
     }
 
     /// Takes a connection that is over for its handler out of the books. The record stays.

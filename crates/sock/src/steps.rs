@@ -252,6 +252,8 @@ impl<C: Copy + Default + 'static> Connections<C> {
         let reads = reads && record.reads();
         record.flags.set(Flags::OFFER);
         if reads && self.work(slot).is_none() {
+            // Whoever sends as fast as is read would otherwise have all turns.
+            turn.calls = turn.calls.saturating_sub(1);
             return self.call(turn, slot, Call::Data(bytes));
         }
         let mut work = self.take_work(slot);

@@ -57,8 +57,9 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
             Ok(handle) => handle,
             Err(fd) => return self.turn_away(app, now, fd),
         };
-        if let Some(slot) = self.connections.insert(handle, peer, listener) {
-            self.run(app, now, slot, Event::Opened.into());
+        match self.connections.insert(handle, peer, listener) {
+            Ok(slot) => self.run(app, now, slot, Event::Opened.into()),
+            Err(handle) => self.network.close(handle),
         }
     }
 
@@ -73,9 +74,12 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         }
         // Without room for it, it is closed at once.
         let Ok(handle) = self.network.adopt(fd) else { return };
-        if let Some(slot) = self.connections.insert_refused(handle, now) {
-            let id = self.connections.id(slot);
-            self.enqueue(slot, id);
+        match self.connections.insert_refused(handle, now) {
+            Ok(slot) => {
+                let id = self.connections.id(slot);
+                self.enqueue(slot, id);
+            }
+            Err(handle) => self.network.close(handle),
         }
     }
 

@@ -44,8 +44,12 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
         }
         let Begun { fd, peer, connected } = dial::begin(&dial.to, dial.from)?;
         let handle = self.network.adopt(fd).map_err(|_| DialError::Exhausted)?;
-        let Some(slot) = self.connections.insert_dialled(dial.conn, handle, peer) else {
-            return Err(DialError::Full);
+        let slot = match self.connections.insert_dialled(dial.conn, handle, peer) {
+            Ok(slot) => slot,
+            Err(handle) => {
+                self.network.close(handle);
+                return Err(DialError::Full);
+            }
         };
         if connected {
             self.established(app, now, slot);

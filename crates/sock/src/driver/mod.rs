@@ -5,6 +5,8 @@
 mod arrivals;
 mod closing;
 mod dialling;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -71,6 +73,10 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     where
         H: Handler<Conn = C>,
     {
+        // What the kernel has not answered for is looked for in vain from now on.
+        if let Some(record) = self.connections.records.get_mut(slot) {
+            record.flags.clear(Flags::FLYING);
+        }
         if let Performed::Happened(happening) = self.sent(Sending::Done(progress)) {
             self.happened(app, now, slot, happening);
         }

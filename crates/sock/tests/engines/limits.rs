@@ -1,13 +1,15 @@
 //! What is refused, who makes way, and that nobody else notices.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use app::End;
+use app::{Cx, End, Step};
 use base::Limits;
 use sock::{Config, ListenOptions, Listener};
 
-use crate::harness::{Setup, TestEngine, ask, client, echo, on_both_engines, serve_with, until};
+use crate::harness::{
+    Conn, On, PATIENCE, Setup, TestEngine, ask, client, echo, on_both_engines, serve_with, until,
+};
 
 on_both_engines! {
     the_one_too_many_is_told_and_closed
@@ -115,5 +117,41 @@ fn listeners_of_two_shards_share_a_port<E: TestEngine>() {
         }
         let error = Listener::tcp(server.address(), ListenOptions::default()).unwrap_err();
         assert!(error.to_string().contains("another process listens"), "{error}");
+    });
+}
+
+/// Who sent as fast as was read had all turns: with epoll, reading went on for as long as there was more.
+#[test]
+fn who_sends_without_end_lets_others_have_their_turn() {
+    let limits = Limits { held_bytes: 100, ..Limits::default() };
+    let (ids, opened) = std::sync::mpsc::channel();
+    let (calls, called) = std::sync::mpsc::channel();
+    let script = move |on: On<'_>, cx: &mut Cx<'_, Conn>| match on {
+        On::Open => {
+            ids.send(cx.id).unwrap();
+            Step::wait(0)
+        }
+        On::Data(rx) => {
+            calls.send((cx.now, rx.len())).unwrap();
+            Step::read(rx.len())
+        }
+        _ => Step::read(0),
+    };
+    serve_with::<sock::Epoll<Conn>>(with(limits, b""), script, |server| {
+        let mut client = server.connect();
+        let id = opened.recv_timeout(PATIENCE).unwrap();
+        // All of it is there before any of it is read.
+        client.write_all(&[b'x'; 50_000]).unwrap();
+        server.control().wake(id);
+        let mut in_turn = std::collections::BTreeMap::<_, u32>::new();
+        let mut left = 50_000;
+        while left > 0 {
+            let (now, length) = called.recv_timeout(PATIENCE).unwrap();
+            *in_turn.entry(now).or_default() += 1;
+            left -= length;
+        }
+        let most = in_turn.values().copied().max().unwrap();
+        // Within what is one turn here it may be let go on by the wake, from the queue and by an event.
+        assert!(most <= 3 * 16, "{most} calls in one turn");
     });
 }
