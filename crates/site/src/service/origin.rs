@@ -42,11 +42,12 @@ pub(super) fn options(request: &Request<'_>, host: &Host) -> Response {
     settings.put_headers(&mut lines);
     let policy = settings.policy.filter(|_| is_preflight);
     put_vary(&mut lines, &[(depends(policy, host), "Origin")]);
-    if let Some(policy) = policy.and_then(|index| host.policies.get(usize::from(index))) {
-        if let Some(line) = allowed_line(policy, request) {
-            lines.push_str(&line);
-            lines.push_str(&policy.preflight);
-        }
+    let policy = policy.and_then(|index| host.policies.get(usize::from(index)));
+    if let Some(policy) = policy
+        && let Some(line) = allowed_line(policy, request)
+    {
+        lines.push_str(&line);
+        lines.push_str(&policy.preflight);
     }
     Response { headers: HeaderBlock::Owned(lines.into_bytes()), ..Response::new(204) }
 }
