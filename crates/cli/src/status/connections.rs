@@ -1,18 +1,18 @@
 //! `/connections`: the connections of our own stack, as `ss -ti` lists those of the kernel's.
 //!
 //! The query chooses: `state=ESTABLISHED` (or `sleeping`, or `working`), `host=10.0.0.9`, `port=80`,
-//! `limit=1000`. Invariant: a shard shows a bounded number between two turns, which are put into words by
-//! the thread that was asked, and is never waited for by a thread.
+//! `limit=1000`. Invariant: all shards together list no more than the limit.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crore::http::{Reply, Response, Token};
-use crore::{ConnId, Control, Seen, Wake};
+use crore::Seen;
+use crore::http::{HeaderBlock, Reply, Response};
 
-use super::summary::Summaries;
+use super::PROBE_HEADERS;
+use super::gathering::{Gatherings, Manner, Question};
 
 /// Connections listed when nothing is said.
 const LIMIT: usize = 1_000;
@@ -30,71 +30,23 @@ struct Wanted {
     limit: usize,
 }
 
-/// Lists that are being made.
-#[derive(Debug, Default)]
-pub struct Lists {
-    next: u32,
-    lists: HashMap<u32, Arc<Mutex<List>>>,
-}
-
-#[derive(Debug, Default)]
-struct List {
-    seen: Vec<Seen>,
-    /// Shards that have not shown all yet.
-    shards: usize,
-}
-
-/// One shard's part in a list; its end is told when it is dropped.
+/// One shard's part in a list.
 struct Part {
-    list: Arc<Mutex<List>>,
-    wanted: Wanted,
-    wake: Arc<dyn Wake>,
-    id: ConnId,
+    wanted: Arc<Wanted>,
+    /// How many more may be listed, by all shards.
+    room: Arc<AtomicUsize>,
+    seen: Vec<Seen>,
 }
 
-impl Lists {
-    /// Begins to make a list for the connection `id`.
-    pub fn begin(
-        &mut self,
-        query: &str,
-        control: &Control,
-        id: ConnId,
-        wake: &Arc<dyn Wake>,
-    ) -> Reply {
-        let wanted = match Wanted::read(query) {
-            Ok(wanted) => wanted,
-            Err(complaint) => return Reply::Now(Response::text(400, format!("{complaint}\n"))),
-        };
-        let list = Arc::new(Mutex::new(List { shards: control.shards(), ..List::default() }));
-        self.next = self.next.wrapping_add(1) % Summaries::TOKENS;
-        self.lists.insert(self.next, Arc::clone(&list));
-        control.survey(|| {
-            let (list, wake) = (Arc::clone(&list), Arc::clone(wake));
-            let mut part = Part { list, wanted: wanted.clone(), wake, id };
-            Box::new(move |seen: &Seen| part.see(seen))
-        });
-        Reply::Later(Token(self.next))
-    }
-
-    /// The list, if it is complete.
-    pub fn resume(&mut self, token: Token) -> Reply {
-        let Some(list) = self.lists.get(&token.0) else { return Reply::Now(Response::new(500)) };
-        let mut held = list.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.shards > 0 {
-            return Reply::Later(token);
-        }
-        let seen = std::mem::take(&mut held.seen);
-        drop(held);
-        self.lists.remove(&token.0);
-        let mut text = String::with_capacity(seen.len() * LINE);
-        seen.iter().for_each(|seen| line(&mut text, seen));
-        Reply::Now(Response::text(200, text))
-    }
-
-    /// Nobody waits for it any more.
-    pub fn forget(&mut self, token: Token) {
-        self.lists.remove(&token.0);
-    }
+/// Begins to make the list that `query` asks for.
+pub fn begin(gatherings: &mut Gatherings, query: &str, question: &Question<'_>) -> Reply {
+    let wanted = match Wanted::read(query) {
+        Ok(wanted) => Arc::new(wanted),
+        Err(complaint) => return Reply::Now(Response::text(400, format!("{complaint}\n"))),
+    };
+    let room = Arc::new(AtomicUsize::new(wanted.limit));
+    let make = || Part { wanted: Arc::clone(&wanted), room: Arc::clone(&room), seen: Vec::new() };
+    gatherings.begin(question, make, Manner { see: Part::see, write })
 }
 
 impl Part {
@@ -103,23 +55,19 @@ impl Part {
         if !self.wanted.fits(seen) {
             return true;
         }
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.seen.len() < self.wanted.limit {
-            list.seen.push(*seen);
+        let take = |room: usize| room.checked_sub(1);
+        let had = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if had.is_ok() {
+            self.seen.push(*seen);
         }
-        list.seen.len() < self.wanted.limit
+        had.is_ok_and(|had| had > 1)
     }
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.shards -= 1;
-        if list.shards == 0 {
-            drop(list);
-            self.wake.wake(self.id);
-        }
-    }
+fn write(parts: Vec<Part>) -> Response {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.seen.len() * LINE).sum());
+    parts.iter().flat_map(|part| &part.seen).for_each(|seen| line(&mut text, seen));
+    Response { headers: HeaderBlock::Static(PROBE_HEADERS), ..Response::text(200, text) }
 }
 
 impl Wanted {
@@ -191,7 +139,10 @@ fn line(text: &mut String, seen: &Seen) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, line};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::{Part, Wanted, line};
     use crore::Seen;
 
     fn seen() -> Seen {
@@ -226,6 +177,19 @@ mod tests {
         for query in ["host=a", "port=70000", "colour=red"] {
             assert!(Wanted::read(query).is_err(), "{query}");
         }
+    }
+
+    #[test]
+    fn all_shards_together_list_no_more_than_was_asked_for() {
+        let (wanted, room) = (Wanted::read("state=sleeping").unwrap(), AtomicUsize::new(3));
+        let (wanted, room) = (Arc::new(wanted), Arc::new(room));
+        let part =
+            || Part { wanted: Arc::clone(&wanted), room: Arc::clone(&room), seen: Vec::new() };
+        let mut parts = [part(), part()];
+        assert!(parts[0].see(&seen()) && parts[1].see(&seen()));
+        assert!(parts[1].see(&Seen { sleeps: false, ..seen() }));
+        assert!(!parts[0].see(&seen()) && !parts[1].see(&seen()));
+        assert_eq!(parts.map(|part| part.seen.len()), [2, 1]);
     }
 
     #[test]

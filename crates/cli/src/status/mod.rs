@@ -13,6 +13,7 @@ mod board;
 mod connections;
 mod document;
 mod figures;
+mod gathering;
 mod metrics;
 mod process;
 mod summary;
@@ -26,8 +27,7 @@ use crore::http::{
 use crore::Wake;
 
 pub use board::Board;
-use connections::Lists;
-use summary::Summaries;
+use gathering::{Gatherings, Question};
 
 /// The page. It fills itself from `/status.json`; nothing is written into it here.
 const PAGE: &str = include_str!("page/status.html");
@@ -151,29 +151,38 @@ impl<S: Service> Service for WithStatus<S> {
 pub struct Admin {
     status: Status,
     wake: Arc<dyn Wake>,
-    lists: Lists,
-    summaries: Summaries,
+    gatherings: Gatherings,
 }
 
 impl Admin {
     /// Answers from `status`; `wake` wakes the connections of this listener.
     pub fn new(status: Status, wake: Arc<dyn Wake>) -> Self {
-        Self { status, wake, lists: Lists::default(), summaries: Summaries::default() }
+        Self { status, wake, gatherings: Gatherings::default() }
+    }
+
+    /// The answer to a question that the shards are asked.
+    fn gather(&mut self, request: &Request<'_>) -> Reply {
+        if !matches!(request.method, Method::Get | Method::Head) {
+            return Reply::Now(answer(request, 200, PROBE_HEADERS, String::new()));
+        }
+        let Some(control) = self.status.board.control() else {
+            return Reply::Now(Response::text(503, "not ready\n"));
+        };
+        let question = Question { control, id: request.id, wake: &self.wake };
+        match request.path {
+            "/summary" => summary::begin(&mut self.gatherings, &question),
+            _ => {
+                let query = request.query.unwrap_or_default();
+                connections::begin(&mut self.gatherings, query, &question)
+            }
+        }
     }
 }
 
 impl Service for Admin {
     fn call(&mut self, request: &Request<'_>) -> Reply {
-        let of_connections = matches!(request.path, "/connections" | "/summary");
-        if of_connections && request.method == Method::Get {
-            let Some(control) = self.status.board.control() else {
-                return Reply::Now(Response::text(503, "not ready\n"));
-            };
-            if request.path == "/summary" {
-                return self.summaries.begin(control, request.id, &self.wake);
-            }
-            let query = request.query.unwrap_or_default();
-            return self.lists.begin(query, control, request.id, &self.wake);
+        if matches!(request.path, "/connections" | "/summary") {
+            return self.gather(request);
         }
         let known = self.status.page(request).or_else(|| self.status.probe(request));
         Reply::Now(known.unwrap_or_else(|| match request.path {
@@ -186,15 +195,11 @@ impl Service for Admin {
     }
 
     fn resume(&mut self, token: Token) -> Reply {
-        if token.0 >= Summaries::TOKENS {
-            return self.summaries.resume(token);
-        }
-        self.lists.resume(token)
+        self.gatherings.resume(token)
     }
 
     fn done(&mut self, token: Token, _: &Outcome) {
-        self.summaries.forget(token);
-        self.lists.forget(token);
+        self.gatherings.forget(token);
     }
 }
 

@@ -1,13 +1,15 @@
 //! `/summary`: how many of the connections of our own stack are in which state of TCP, and how long
-//! their round trips take, for each shard. Invariant: a shard shows a bounded number of connections
-//! between two turns, and is never waited for by a thread.
+//! their round trips take, for each shard. Invariant: what is kept of a shard's connections does not
+//! grow with their number.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
 
-use crore::http::{Reply, Response, Token};
-use crore::{ConnId, Control, Seen, Wake};
+use crore::Seen;
+use crore::http::{HeaderBlock, Reply, Response};
 use serde::Serialize;
+
+use super::JSON_HEADERS;
+use super::gathering::{Gatherings, Manner, Question};
 
 /// One shard's connections, added up.
 #[derive(Clone, Default, Debug, Serialize)]
@@ -28,71 +30,21 @@ struct Sum {
     rtts: [u64; 32],
 }
 
-/// What is said of all shards.
-#[derive(Debug, Default)]
-struct Shards {
-    sums: Vec<Sum>,
-    /// Shards that have not shown all yet.
-    missing: usize,
+/// Begins to add up.
+pub fn begin(gatherings: &mut Gatherings, question: &Question<'_>) -> Reply {
+    let see = |sum: &mut Sum, seen: &Seen| {
+        sum.add(seen);
+        true
+    };
+    gatherings.begin(question, Sum::default, Manner { see, write })
 }
 
-/// Summaries that are being made.
-#[derive(Debug, Default)]
-pub struct Summaries {
-    next: u32,
-    made: HashMap<u32, Arc<Mutex<Shards>>>,
-}
-
-/// One shard's part, which is told when it is dropped.
-struct Part {
-    sum: Sum,
-    shard: usize,
-    shards: Arc<Mutex<Shards>>,
-    wake: Arc<dyn Wake>,
-    id: ConnId,
-}
-
-impl Summaries {
-    /// Tells its tokens from those of lists.
-    pub const TOKENS: u32 = 1 << 31;
-
-    /// Begins to add up for the connection `id`.
-    pub fn begin(&mut self, control: &Control, id: ConnId, wake: &Arc<dyn Wake>) -> Reply {
-        let count = control.shards();
-        let sums = vec![Sum::default(); count];
-        let shards = Arc::new(Mutex::new(Shards { sums, missing: count }));
-        self.next = self.next.wrapping_add(1) | Self::TOKENS;
-        self.made.insert(self.next, Arc::clone(&shards));
-        let mut numbers = 0..count;
-        control.survey(|| {
-            let (shards, wake) = (Arc::clone(&shards), Arc::clone(wake));
-            let shard = numbers.next().unwrap_or(0);
-            let mut part = Part { sum: Sum::default(), shard, shards, wake, id };
-            Box::new(move |seen: &Seen| {
-                part.sum.add(seen);
-                true
-            })
-        });
-        Reply::Later(Token(self.next))
+fn write(mut sums: Vec<Sum>) -> Response {
+    for sum in &mut sums {
+        (sum.rtt_p50_us, sum.rtt_p90_us, sum.rtt_p99_us) = (sum.at(50), sum.at(90), sum.at(99));
     }
-
-    /// The summary, if it is complete.
-    pub fn resume(&mut self, token: Token) -> Reply {
-        let Some(shards) = self.made.get(&token.0) else { return Reply::Now(Response::new(500)) };
-        let held = shards.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.missing > 0 {
-            return Reply::Later(token);
-        }
-        let text = serde_json::to_string(&held.sums).unwrap_or_default();
-        drop(held);
-        self.made.remove(&token.0);
-        Reply::Now(Response::text(200, text))
-    }
-
-    /// Nobody waits for it any more.
-    pub fn forget(&mut self, token: Token) {
-        self.made.remove(&token.0);
-    }
+    let text = serde_json::to_string(&sums).unwrap_or_default();
+    Response { headers: HeaderBlock::Static(JSON_HEADERS), ..Response::text(200, text) }
 }
 
 impl Sum {
@@ -116,22 +68,6 @@ impl Sum {
             below >= wanted
         });
         place.map_or(0, |place| 1 << place)
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let mut sum = std::mem::take(&mut self.sum);
-        (sum.rtt_p50_us, sum.rtt_p90_us, sum.rtt_p99_us) = (sum.at(50), sum.at(90), sum.at(99));
-        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = shards.sums.get_mut(self.shard) {
-            *place = sum;
-        }
-        shards.missing -= 1;
-        if shards.missing == 0 {
-            drop(shards);
-            self.wake.wake(self.id);
-        }
     }
 }
 

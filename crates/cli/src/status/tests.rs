@@ -164,6 +164,13 @@ fn methods_that_change_things_are_refused() {
         assert_eq!(ask(&mut admin, Method::Post, path).status, 405);
         assert_eq!(ask(&mut admin, Method::Head, path).status, 200);
     }
+    // HEAD was answered as if they were not there, and so was what is to be refused.
+    for path in ["/connections", "/summary"] {
+        assert_eq!(ask(&mut admin, Method::Post, path).status, 405);
+        for method in [Method::Get, Method::Head] {
+            assert_eq!(ask(&mut admin, method, path).status, 503, "there is no server yet");
+        }
+    }
     assert_eq!(ask(&mut admin, Method::Get, "/").status, 307);
     assert_eq!(ask(&mut admin, Method::Get, "/elsewhere").status, 404);
 }
