@@ -133,6 +133,12 @@ impl TimeWait {
         if newer {
             return Late::Reopen { after: self.send_next + 0x1_0000 };
         }
+        self.refuse(turn)
+    }
+
+    /// What the SYN of a connection that may not begin is answered with, within the budget: RFC 9293 section
+    /// 3.10.7.4, fourth check.
+    pub fn refuse(&self, turn: &mut Turn<'_>) -> Late {
         if turn.challenges.allow(turn.now) { self.acknowledge(turn) } else { Late::Ignore }
     }
 

@@ -325,13 +325,20 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &Segment<'_>,
         hash: u64,
     ) {
+        let ends = self.ends(segment);
+        // The old connection may have been one that this end opened.
+        let listens = !self.draining && self.listener(&ends).is_some();
         let Some(record) = self.flows.get_mut(slot) else { return };
         let Body::TimeWait(mut time_wait) = record.body else { return };
-        let late = time_wait.receive(&mut tcp_turn!(self), &arrival(segment, false));
+        let turn = &mut tcp_turn!(self);
+        let mut late = time_wait.receive(turn, &arrival(segment, false));
         record.body = Body::TimeWait(time_wait);
+        if matches!(late, Late::Reopen { .. }) && !listens {
+            late = time_wait.refuse(turn);
+        }
         match late {
             Late::Ignore => self.drops.count(Reason::Refused),
-            Late::Acknowledge(outgoing) => self.send(&self.ends(segment), &outgoing),
+            Late::Acknowledge(outgoing) => self.send(&ends, &outgoing),
             Late::Over => self.forget(slot),
             Late::Reopen { after } => {
                 self.forget(slot);
