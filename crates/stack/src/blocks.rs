@@ -9,7 +9,7 @@ use core::ops::{Index, IndexMut};
 use app::Next;
 use base::{Instant, Seq};
 use mem::{Frame, Pool};
-use tcp::{Sleeping, Waiting, Working};
+use tcp::{Sleeping, State, Waiting, Working};
 
 use crate::native::sleep_timer;
 use crate::receive_store::{ReceiveStore, WidePages};
@@ -138,6 +138,11 @@ impl Block {
             && self.waiting != Next::Write
             && self.sending.is_empty()
             && self.received.is_vacant()
+    }
+
+    /// Whether everything was sent and acknowledged, the FIN too, so that nothing but the peer's is missing.
+    pub(crate) fn has_only_to_hear_of_the_end(&self) -> bool {
+        self.facts.closed && self.tcp.state() == State::FinWait2
     }
 
     /// A buffer for more output: the last one if it has room to spare, else a new one.

@@ -69,7 +69,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         let ends = self.ends(segment);
         let arrived = Arrival { length: 0, ..arrival(segment, false) };
         let mss = self.link.mss(ends.remote);
-        if !self.admits(app, &ends) {
+        let full = self.is_full();
+        if !self.admits(&ends, !full || self.settings.evict_idle) {
             return self.refuse(&ends, Reset::answering(&arrived));
         }
         // Each greeting may want a block.
@@ -78,7 +79,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if flooded {
             self.flooded_until = self.now + FLOODED_FOR;
         }
-        if flooded || self.blocks.are_scarce_beside(greetings) {
+        // Nobody makes way for an address that may not exist.
+        if full || flooded || self.blocks.are_scarce_beside(greetings) {
             let config = &self.settings.tcp;
             let cookie = self.cookies.answer(config, self.now, &ends, &arrived, mss);
             return self.send(&ends, &cookie);
@@ -124,7 +126,9 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         sleeping: &Sleeping,
     ) {
         let ends = self.ends(segment);
-        if !self.admits(app, &ends) {
+        let makes_way = self.settings.evict_idle && self.clients.has_room(ends.remote);
+        let room = !self.is_full() || makes_way && self.evict_idle(app);
+        if !self.admits(&ends, room) {
             return self.refuse(&ends, Reset::answering(&arrival(segment, false)));
         }
         let Some(block) = self.begin(segment.flow, hash) else {
@@ -162,13 +166,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         self.counters.accepted.add(1);
     }
 
-    /// Whether a connection may be accepted within the limits. What can make way for it does.
-    fn admits<H: Handler<Conn = C>>(&mut self, app: &mut H, ends: &Tuple) -> bool {
+    /// Whether a connection may be accepted within the limits, if there is `room` for it.
+    fn admits(&self, ends: &Tuple, room: bool) -> bool {
         if !self.clients.has_room(ends.remote) {
             self.counters.refused_client.add(1);
             return false;
         }
-        let room = !self.is_full() || self.settings.evict_idle && self.evict_idle(app);
         if !room {
             self.counters.refused_full.add(1);
         }

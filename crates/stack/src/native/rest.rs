@@ -36,11 +36,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return self.enter_time_wait(app, block);
         }
         let at_rest = working.is_at_rest();
-        if at_rest {
-            let scarce = self.blocks.are_scarce();
-            if scarce || working.tcp.may_sleep(&self.settings.tcp, self.now) {
-                return self.sleep(block);
-            }
+        let scarce = self.blocks.are_scarce();
+        if at_rest && (scarce || working.tcp.may_sleep(&self.settings.tcp, self.now)) {
+            return self.sleep(block);
+        }
+        if scarce && working.has_only_to_hear_of_the_end() {
+            // Peers that never close would hold a block each, for a minute. One that does is answered with
+            // a reset; it has read all there is by then.
+            return self.ended(app, block, End::Closed);
         }
         self.set_timer(block, at_rest);
     }
@@ -257,6 +260,12 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
                 Some(block) => self.drain_block(app, block),
                 None => false,
             },
+            // The queue has one that began anew, or whose slot was used again, too far in front, and what
+            // is behind it waits there.
+            Body::TimeWait(time_wait) if time_wait.is_over(&self.settings.tcp, self.now) => {
+                self.forget(slot);
+                false
+            }
             Body::Working(_) | Body::Replied(_) | Body::TimeWait(_) => false,
         }
     }

@@ -46,6 +46,8 @@ struct Talk {
     unmade: Option<DialError>,
     /// Closes once everything has been sent.
     closes: bool,
+    /// Does not close when the peer has.
+    stays: bool,
 }
 
 impl Client {
@@ -82,6 +84,11 @@ impl Client {
         self.id(number)
     }
 
+    /// Has a connection stay open when its peer has closed.
+    pub fn keep_open(&mut self, number: Number) {
+        self.talks[number as usize].stays = true;
+    }
+
     pub fn received(&self, number: Number) -> &[u8] {
         &self.talks[number as usize].received
     }
@@ -105,6 +112,7 @@ impl Client {
         talk.to_send.drain(..count);
         match (talk.to_send.is_empty(), talk.closes) {
             (true, true) => Step::close(),
+            (true, false) if talk.stays && cx.input_ended => Step::wait(consumed),
             (true, false) => Step::idle(consumed),
             (false, _) => Step::write(consumed),
         }
