@@ -142,7 +142,10 @@ impl Block {
 
     /// Whether everything was sent and acknowledged, the FIN too, so that nothing but the peer's is missing.
     pub(crate) fn has_only_to_hear_of_the_end(&self) -> bool {
-        self.facts.closed && self.tcp.state() == State::FinWait2
+        self.facts.closed
+            && !self.facts.listed
+            && self.tcp.state() == State::FinWait2
+            && !self.tcp.has_output()
     }
 
     /// A buffer for more output: the last one if it has room to spare, else a new one.

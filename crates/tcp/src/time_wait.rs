@@ -1,21 +1,24 @@
-//! TIME-WAIT, RFC 9293 sections 3.6.1 and 3.10.7.4, in 20 bytes. Invariant: for two MSL after the
-//! last FIN was answered, nothing of the old connection is taken for part of a new one; a new one
-//! is let in earlier only when its SYN cannot be an old duplicate (RFC 6191).
+//! TIME-WAIT, RFC 9293 sections 3.6.1 and 3.10.7.4, in 20 bytes; and FIN-WAIT-2 where the application takes
+//! no more of what comes. Invariant: for two MSL after the last FIN was answered, nothing of the old
+//! connection is taken for part of a new one; a new one is let in earlier only when its SYN cannot be an old
+//! duplicate (RFC 6191).
 
 use base::{Instant, Seq};
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr, Timestamps};
 
+use crate::config::Timeouts;
 use crate::micros::timestamp_clock;
 use crate::segment::{Arrival, Outgoing};
 use crate::sleeping::{Sleeping, Stamp};
+use crate::working::State;
 use crate::{Config, Turn, Working};
 
 /// A tick of the slowest timestamp clock there may be (RFC 7323 section 5.4), and what the time of
 /// its beginning is rounded by.
 const REOPEN_AFTER_MS: u64 = 1_000 + 68;
 
-/// A connection in TIME-WAIT.
+/// A connection in TIME-WAIT, or on its way there.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeWait {
     send_next: Seq,
@@ -24,6 +27,8 @@ pub struct TimeWait {
     /// When it began, or the peer's FIN came again.
     since: Stamp,
     timestamps: bool,
+    /// In FIN-WAIT-2: the peer has not closed yet.
+    open: bool,
 }
 
 const _: () = assert!(size_of::<TimeWait>() == 20);
@@ -53,6 +58,7 @@ impl TimeWait {
             recent_timestamp: working.timestamps.map_or(0, |recent| recent.value),
             since: Stamp::of(turn.now),
             timestamps: working.timestamps.is_some(),
+            open: working.state == State::FinWait2,
         }
     }
 
@@ -64,16 +70,19 @@ impl TimeWait {
             recent_timestamp: sleeping.recent_timestamp,
             since: Stamp::of(turn.now),
             timestamps: sleeping.settled().timestamps,
+            open: false,
         }
     }
 
-    /// Whether two MSL have passed.
+    /// Whether two MSL have passed, or the time for the peer to close.
     #[must_use]
     pub fn is_over(&self, config: &Config, now: Instant) -> bool {
         //= specs/rfc9293.txt#section-3.6.1
         //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time
         //# 2xMSL (Maximum Segment Lifetime) (MUST-13).
-        u128::from(self.since.age_ms(now)) >= config.timeouts.time_wait.as_millis()
+        let Timeouts { time_wait, fin_wait_2, .. } = &config.timeouts;
+        let limit = if self.open { fin_wait_2 } else { time_wait };
+        u128::from(self.since.age_ms(now)) >= limit.as_millis()
     }
 
     /// For this end to open a connection between the same two ends before two MSL have passed: its
@@ -85,7 +94,8 @@ impl TimeWait {
     #[must_use]
     pub fn reopen(&self, config: &Config, now: Instant) -> Option<Seq> {
         let past = self.since.age_ms(now) >= REOPEN_AFTER_MS;
-        (past && self.timestamps && config.extensions.timestamps).then(|| self.send_next + 0x1_0000)
+        let safe = past && !self.open && self.timestamps && config.extensions.timestamps;
+        safe.then(|| self.send_next + 0x1_0000)
     }
 
     /// Takes one segment.
@@ -105,6 +115,10 @@ impl TimeWait {
             let answers = !expected && turn.challenges.allow(turn.now);
             return if answers { self.acknowledge(turn) } else { Late::Ignore };
         }
+        if self.open {
+            self.pass_over(turn, arrival);
+            return self.acknowledge(turn);
+        }
         //= specs/rfc9293.txt#section-3.10.7.4
         //# The only thing that can arrive in this state is a
         //# retransmission of the remote FIN.  Acknowledge it, and
@@ -114,6 +128,27 @@ impl TimeWait {
             self.since = Stamp::of(turn.now);
         }
         self.acknowledge(turn)
+    }
+
+    /// FIN-WAIT-2: text that comes next counts as taken, and the FIN after it begins TIME-WAIT.
+    fn pass_over(&mut self, turn: &Turn<'_>, arrival: &Arrival<'_>) {
+        let header = arrival.header;
+        let end = header.sequence + arrival.length;
+        let window = u32::from(Working::offered(turn.config));
+        if header.sequence.at_or_before(self.receive_next) && self.receive_next.at_or_before(end) {
+            let taken = end.min(self.receive_next + window);
+            self.receive_next = taken;
+            if let Some(stamps) = header.options.timestamps.filter(|_| self.timestamps)
+                && stamps.value.wrapping_sub(self.recent_timestamp) as i32 > 0
+            {
+                self.recent_timestamp = stamps.value;
+            }
+            if header.flags.any(Flags::FIN) && taken == end {
+                self.receive_next += 1;
+                self.open = false;
+            }
+            self.since = Stamp::of(turn.now);
+        }
     }
 
     /// RFC 6191 section 2, and RFC 9293 section 3.6.1 (MAY-2) where there are no timestamps.
@@ -130,7 +165,7 @@ impl TimeWait {
             (false, Some(_)) if turn.config.extensions.timestamps => true,
             _ => self.receive_next.before(syn.sequence),
         };
-        if newer {
+        if newer && !self.open {
             return Late::Reopen { after: self.send_next + 0x1_0000 };
         }
         self.refuse(turn)

@@ -243,11 +243,11 @@ impl Working {
         sleeping
     }
 
-    /// What to remember of a connection in TIME-WAIT. The block can be given back then, once
-    /// [`Working::transmit`] has nothing more to send.
+    /// What to remember of a connection in TIME-WAIT, or of one in FIN-WAIT-2 whose application takes no
+    /// more. The block can be given back then, once [`Working::transmit`] has nothing more to send.
     #[must_use]
     pub fn time_wait(&self, turn: &Turn<'_>) -> TimeWait {
-        debug_assert!(self.state == State::TimeWait);
+        debug_assert!(matches!(self.state, State::TimeWait | State::FinWait2));
         TimeWait::new(self, turn)
     }
 

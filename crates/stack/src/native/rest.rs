@@ -41,9 +41,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             return self.sleep(block);
         }
         if scarce && working.has_only_to_hear_of_the_end() {
-            // Peers that never close would hold a block each, for a minute. One that does is answered with
-            // a reset; it has read all there is by then.
-            return self.ended(app, block, End::Closed);
+            // Peers that never close would hold a block each, for a minute.
+            return self.enter_time_wait(app, block);
         }
         self.set_timer(block, at_rest);
     }
@@ -191,7 +190,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
     }
 
-    /// Both sides have closed, this one first: only the record stays.
+    /// Both sides have closed, this one first, or the other will: only the record stays.
     fn enter_time_wait<H: Handler<Conn = C>>(&mut self, app: &mut H, block: u32) {
         self.tell_end(app, block, End::Closed);
         let slot = self.blocks[block].slot;

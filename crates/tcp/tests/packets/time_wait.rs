@@ -171,3 +171,45 @@ fn a_syn_with_timestamps_is_newer_than_a_connection_without_them() {
     assert!(matches!(waiting.inject(&syn().at(1).ts(7, 0)), Late::Reopen { .. }));
     waiting.expect_ack(&syn().at(1));
 }
+
+/// The record of a connection whose peer has not closed yet takes the place of its block.
+fn half_closed() -> Waiting {
+    let mut script = Script::in_state(State::FinWait2);
+    let turn = Turn { config: &script.config, now: script.now, challenges: &mut script.challenges };
+    let time_wait = script.working.time_wait(&turn);
+    Waiting { script, time_wait }
+}
+
+#[test]
+fn in_fin_wait_2_what_comes_is_passed_over_up_to_the_fin() {
+    let mut waiting = half_closed();
+    let mut expect = |segment: &Segment, next| {
+        let Late::Acknowledge(outgoing) = waiting.inject(segment) else {
+            panic!("{segment:?} is not acknowledged");
+        };
+        assert_eq!(ack(2, next).difference(&Sent::new(&outgoing)), None, "{segment:?}");
+    };
+    expect(&data(1, 100, 2), 101);
+    // The same again, text behind a gap, and a FIN behind one.
+    expect(&data(1, 100, 2), 101);
+    expect(&data(201, 100, 2), 101);
+    expect(&fin(102, 2), 101);
+    expect(&data(51, 100, 2), 151);
+    expect(&data(151, 10, 2).with(Flags::FIN), 162);
+    expect(&data(151, 10, 2).with(Flags::FIN), 162);
+    assert_eq!(waiting.inject(&ack(162, 2)), Late::Ignore);
+    assert!(!waiting.is_over_after(ms(59_000)));
+    assert!(waiting.is_over_after(ms(1_100)));
+}
+
+#[test]
+fn in_fin_wait_2_nobody_begins_anew() {
+    let mut waiting = half_closed();
+    let Late::Acknowledge(_) = waiting.inject(&syn().at(1_000)) else {
+        panic!("a SYN is challenged");
+    };
+    waiting.script.config.timeouts.fin_wait_2 = ms(5_000);
+    assert!(!waiting.is_over_after(ms(4_900)));
+    assert_eq!(waiting.time_wait.reopen(&waiting.script.config, waiting.script.now), None);
+    assert!(waiting.is_over_after(ms(200)));
+}

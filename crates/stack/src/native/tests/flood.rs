@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::vec::Vec;
 
-use app::{End, Step};
+use app::{End, Engine, Step};
 use port::Faults;
 
 use super::pair::Pair;
@@ -212,16 +212,29 @@ fn nobody_makes_way_before_who_wants_in_has_shown_itself() {
 fn peers_that_never_close_leave_blocks_to_others() {
     let script = Script { on_data: Some(Step::close()), ..Script::default() };
     let mut pair = Pair::with(script, Faults::default(), |config| config.working = 16);
-    for port in 1..=40 {
-        let client = pair.connect(port);
-        pair.client.keep_open(client);
-        pair.client.send(client, b"x".to_vec());
-        pair.run(Duration::from_millis(300));
-    }
+    let clients: Vec<_> = (1..=40)
+        .map(|port| {
+            let client = pair.connect(port);
+            pair.client.keep_open(client);
+            pair.client.send(client, b"x".to_vec());
+            pair.run(Duration::from_millis(300));
+            client
+        })
+        .collect();
     assert!(pair.working().1 <= 13, "{} at work", pair.working().1);
     assert!(pair.server.ends.len() >= 27);
     assert!(pair.server.ends.iter().all(|end| *end == End::Closed));
-    // A peer that closes after all is not waited for, and not harmed.
-    pair.run(Duration::from_secs(70));
-    assert_eq!(pair.connections().1, 0);
+    assert!(pair.time_waits().1 >= 27);
+    // They are told nothing, and may close when they like.
+    let resets = pair.near.core.counters.reset.get();
+    for client in clients {
+        let id = pair.client.close(client);
+        pair.near.wake(pair.now, id, &mut pair.client);
+        pair.run(Duration::from_millis(100));
+        assert_eq!(pair.client.end_of(client), Some(End::Closed));
+    }
+    assert_eq!((resets, pair.near.core.counters.reset.get()), (0, 0));
+    pair.run(Duration::from_secs(100));
+    assert_eq!((pair.connections(), pair.time_waits()), ((0, 0), (0, 0)));
+    pair.check_nothing_leaked();
 }
