@@ -8,6 +8,7 @@ use wire::arp::{LENGTH, Operation, Repr};
 use wire::ethernet::{EtherType, Mac};
 
 use super::Link;
+use super::neighbors::Claim;
 use crate::drops::Reason;
 
 impl<P: Port> Link<P> {
@@ -16,7 +17,8 @@ impl<P: Port> Link<P> {
         let for_us = self.addresses.contains(packet.target.into());
         let sender = packet.sender;
         if !sender.is_unspecified() && !sender.is_broadcast() && !sender.is_multicast() {
-            self.learn(sender.into(), packet.sender_mac, for_us);
+            let claim = if for_us { Claim::Wanted } else { Claim::Update };
+            self.learn(sender.into(), packet.sender_mac, claim);
         }
         if packet.operation == Operation::Request && for_us {
             let reply = Repr {

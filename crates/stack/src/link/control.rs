@@ -7,6 +7,7 @@ use wire::ethernet::Mac;
 use wire::{icmpv4, icmpv6};
 
 use super::Link;
+use super::neighbors::Claim;
 use super::packet::Control;
 use crate::drops::Reason;
 
@@ -48,14 +49,16 @@ impl<P: Port> Link<P> {
     }
 
     /// A neighbour said where it is: what waited for that goes out.
-    pub(super) fn learn(&mut self, address: IpAddr, mac: Mac, wanted: bool) {
+    pub(super) fn learn(&mut self, address: IpAddr, mac: Mac, claim: Claim) {
         if self.addresses.contains(address) {
             // Somebody claims an address of ours (RFC 5227): we keep it, and count.
             self.drops.count(Reason::AddressConflict);
             return;
         }
         self.drop_expired();
-        self.neighbors.learn(address, mac, self.now, wanted);
+        if !self.neighbors.learn((address, mac), self.now, claim) {
+            return;
+        }
         while self.is_ready()
             && let Some(mut frame) = self.neighbors.release(address)
         {

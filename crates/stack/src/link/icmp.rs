@@ -14,6 +14,10 @@ use super::control::{Complaint, Trouble};
 use super::output::HOP_LIMIT;
 use crate::drops::Reason;
 
+/// What may pass: with unreachable networks and hosts also time exceeded and parameter problems (RFC 9293
+/// section 3.9.2.2).
+const SOFT: Trouble = Trouble::Unreachable { hard: false };
+
 impl<P: Port> Link<P> {
     pub(super) fn icmpv4(
         &mut self,
@@ -40,13 +44,15 @@ impl<P: Port> Link<P> {
                     icmpv4::PROTOCOL_UNREACHABLE | icmpv4::PORT_UNREACHABLE => {
                         Trouble::Unreachable { hard: true }
                     }
-                    _ => Trouble::Unreachable { hard: false },
+                    _ => SOFT,
                 };
                 Ok(Some(Complaint { about, what }))
             }
-            icmpv4::Repr::EchoReply { .. }
-            | icmpv4::Repr::TimeExceeded { .. }
-            | icmpv4::Repr::ParameterProblem { .. } => Ok(None),
+            icmpv4::Repr::TimeExceeded { quoted, .. }
+            | icmpv4::Repr::ParameterProblem { quoted, .. } => {
+                Ok(Some(Complaint { about: Quoted::parse_v4(quoted)?, what: SOFT }))
+            }
+            icmpv4::Repr::EchoReply { .. } => Ok(None),
         }
     }
 
@@ -81,9 +87,11 @@ impl<P: Port> Link<P> {
                 Ok(Some(Complaint { about, what: Trouble::Unreachable { hard } }))
             }
             icmpv6::Repr::Ndisc(ref message) => self.ndisc(header, message, from).map(|()| None),
-            icmpv6::Repr::EchoReply { .. }
-            | icmpv6::Repr::TimeExceeded { .. }
-            | icmpv6::Repr::ParameterProblem { .. } => Ok(None),
+            icmpv6::Repr::TimeExceeded { quoted, .. }
+            | icmpv6::Repr::ParameterProblem { quoted, .. } => {
+                Ok(Some(Complaint { about: Quoted::parse_v6(quoted)?, what: SOFT }))
+            }
+            icmpv6::Repr::EchoReply { .. } => Ok(None),
         }
     }
 

@@ -28,7 +28,7 @@ use wire::ethernet::Mac;
 use crate::{Config, Drops, Reason, Route};
 pub(crate) use addresses::Addresses;
 pub(crate) use control::{Complaint, Trouble};
-use neighbors::Neighbors;
+use neighbors::{Claim, Neighbors};
 pub(crate) use packet::{Control, Found, Packet, PlainSegment, Segment};
 use routes::Routes;
 pub use udp::DatagramTaker;
@@ -73,16 +73,26 @@ pub(crate) struct Link<P: Port> {
 
 impl<P: Port> Link<P> {
     /// `frames`: the pool for packets going out over this port.
-    pub(crate) fn new(port: P, frames: Pool, config: &Config, drops: Arc<Drops>) -> Self {
+    ///
+    /// # Errors
+    /// [`ReserveError`] when there is no memory for the table of neighbours.
+    pub(crate) fn new(
+        port: P,
+        frames: Pool,
+        config: &Config,
+        drops: Arc<Drops>,
+    ) -> Result<Self, ReserveError> {
         let caps = port.caps();
-        Self {
+        let (lasting, key) = (caps.host_finds_neighbors, config.secrets.flows);
+        let neighbors = Neighbors::new(frames.capacity(), lasting, key)?;
+        Ok(Self {
             port,
             caps,
             mtu: caps.mtu,
             mac: config.mac,
             addresses: Addresses::new(&config.addresses),
             routes: Routes::new(&config.routes),
-            neighbors: Neighbors::new(frames.capacity(), caps.host_finds_neighbors),
+            neighbors,
             frames,
             out: Batch::new(),
             packets: (0, 0),
@@ -93,7 +103,7 @@ impl<P: Port> Link<P> {
             lost: Lost::default(),
             datagrams: Takers::new(config.secrets.flows.secret_hash([2])),
             expired: Vec::new(),
-        }
+        })
     }
 
     /// Pools for a port that brings none: for packets going out, and for one batch of those that
@@ -144,7 +154,9 @@ impl<P: Port> Link<P> {
     /// The host knows something new about the link.
     pub(crate) fn hear(&mut self, news: News) {
         match news {
-            News::Neighbor { address, mac: Some(mac) } => self.learn(address, Mac(mac), true),
+            News::Neighbor { address, mac: Some(mac) } => {
+                self.learn(address, Mac(mac), Claim::Wanted);
+            }
             News::Neighbor { address, mac: None } => self.neighbors.forget(address),
             News::Address { address, present: true } => self.addresses.add(address),
             News::Address { address, present: false } => self.addresses.remove(address),
@@ -187,7 +199,7 @@ impl<P: Port> Link<P> {
         if let Some((remote, mac)) = self.answering
             && let Some(next_hop) = self.routes.next_hop(remote)
         {
-            self.learn(next_hop, mac, true);
+            self.learn(next_hop, mac, Claim::Wanted);
         }
     }
 

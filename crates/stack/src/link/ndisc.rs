@@ -10,6 +10,7 @@ use wire::{icmpv6, ipv6};
 
 use super::Link;
 use super::addresses::solicited_node;
+use super::neighbors::Claim;
 use crate::drops::Reason;
 
 /// RFC 4861 section 7.1: anything else was sent from off the link.
@@ -31,9 +32,10 @@ impl<P: Port> Link<P> {
                     self.answer(header.source, target, source.unwrap_or(from));
                 }
             }
-            Repr::NeighborAdvertisement { target, link_layer, solicited, .. } => {
+            Repr::NeighborAdvertisement { target, link_layer, overriding, .. } => {
                 if let Some(mac) = link_layer {
-                    self.learn(target.into(), mac, solicited);
+                    let claim = if overriding { Claim::Update } else { Claim::Addition };
+                    self.learn(target.into(), mac, claim);
                 }
             }
             // Addresses and routes are configured.
@@ -46,7 +48,7 @@ impl<P: Port> Link<P> {
     fn answer(&mut self, asker: Ipv6Addr, target: Ipv6Addr, mac: Mac) {
         let probe = asker.is_unspecified();
         if !probe {
-            self.learn(asker.into(), mac, true);
+            self.learn(asker.into(), mac, Claim::Wanted);
         }
         let to = if probe { ALL_NODES } else { asker };
         let answer = Repr::NeighborAdvertisement {

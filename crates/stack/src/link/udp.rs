@@ -22,10 +22,6 @@ pub type DatagramTaker = Box<dyn FnMut(SocketAddr, SocketAddr, &[u8]) + Send>;
 
 /// Answers "port unreachable" a second: RFC 4443 section 2.4 (f) wants a limit.
 const UNREACHABLE_PER_SECOND: u32 = 100;
-/// Bytes of a packet that an answer quotes: with the headers around it what every path takes (RFC 1122
-/// section 3.3.3, RFC 4443 section 2.4 (c)).
-const QUOTED_V4: usize = 576 - 28;
-const QUOTED_V6: usize = 1_280 - 48;
 
 /// A datagram that arrived: where it and the IP packet around it are in the frame.
 #[derive(Clone, Debug)]
@@ -93,7 +89,7 @@ impl<P: Port> Link<P> {
     fn refuse_datagram(&mut self, (local, remote): (IpAddr, IpAddr), packet: &[u8]) {
         match (local, remote) {
             (IpAddr::V4(_), IpAddr::V4(_)) => {
-                let quoted = &packet[..packet.len().min(QUOTED_V4)];
+                let quoted = &packet[..packet.len().min(icmpv4::QUOTE_MAX)];
                 let code = icmpv4::PORT_UNREACHABLE;
                 let reply = icmpv4::Repr::Unreachable { code, mtu: 0, quoted };
                 let length = reply.length();
@@ -102,7 +98,7 @@ impl<P: Port> Link<P> {
                 });
             }
             (IpAddr::V6(own), IpAddr::V6(asker)) => {
-                let quoted = &packet[..packet.len().min(QUOTED_V6)];
+                let quoted = &packet[..packet.len().min(icmpv6::QUOTE_MAX)];
                 let code = icmpv6::PORT_UNREACHABLE;
                 let reply = icmpv6::Repr::Unreachable { code, quoted };
                 let length = reply.length();

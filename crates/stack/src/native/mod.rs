@@ -198,7 +198,7 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         // tell from outside.
         let seed = config.secrets.flows.secret_hash([u64::from(config.shard)]);
         let core = Core {
-            link: Link::new(port, departures, config, Arc::clone(&drops)),
+            link: Link::new(port, departures, config, Arc::clone(&drops))?,
             flows: Flows::new_in(
                 &mut arena,
                 limits.connections,
