@@ -1,7 +1,7 @@
 //! Numbers as people read them: [`Grouped`] and [`Bytes`]. Invariant: they are written without
 //! allocating, and padded like any other text.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 /// The longest: twenty digits, and a comma for every three of them.
 const LONGEST: usize = 26;
@@ -39,12 +39,30 @@ impl fmt::Display for Bytes {
         const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
         let mut value = self.0 as f64;
         let mut unit = 0;
-        while value >= 1024.0 && unit + 1 < UNITS.len() {
+        // What would be rounded to 1024 of a unit is 1.0 of the next.
+        while value >= 1023.5 && unit + 1 < UNITS.len() {
             value /= 1024.0;
             unit += 1;
         }
-        let decimals = usize::from(unit > 0 && value < 100.0);
-        write!(f, "{value:.decimals$} {}", UNITS[unit])
+        let decimals = usize::from(unit > 0 && value < 99.95);
+        let mut text = Short { bytes: [0; LONGEST], length: 0 };
+        write!(text, "{value:.decimals$} {}", UNITS[unit])?;
+        f.pad(core::str::from_utf8(&text.bytes[..text.length]).unwrap_or_default())
+    }
+}
+
+/// A text that is known to be no longer than [`LONGEST`].
+struct Short {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
@@ -80,9 +98,13 @@ mod tests {
             (1_023, "1023 B"),
             (3_957, "3.9 KiB"),
             (150 << 20, "150 MiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (104_857_599, "100 MiB"),
+            (u64::MAX, "16777216 TiB"),
             (4_187_593_113, "3.9 GiB"),
         ] {
             assert_eq!(Bytes(count).to_string(), text);
         }
+        assert_eq!(format!("{:>8}|{:<8}|", Bytes(3_957), Bytes(0)), " 3.9 KiB|0 B     |");
     }
 }

@@ -315,11 +315,13 @@ fn manual(page: Option<&str>) -> Result<Vec<u8>, Problem> {
                 .ok_or_else(|| missing().advise(format!("known here: {known}")))?
                 .clone()
                 .display_name(full_name)
-                .version(env!("CARGO_PKG_VERSION"))
                 .bin_name(format!("crore {name}"))
         }
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).expect("a Vec takes all that is written to it");
+    // `crore help` shows what these pages do, and has none of its own.
+    let page = clap_mangen::Man::new(page.disable_help_subcommand(true));
+    let page = page.source(concat!("crore ", env!("CARGO_PKG_VERSION")));
+    page.render(&mut text).expect("a Vec takes all that is written to it");
     Ok(text)
 }

@@ -14,6 +14,8 @@
 //! one could not make it less; what is served is kept in caches of a bounded size.
 
 #![forbid(unsafe_code)]
+// They panic where nobody reads, or the disk is full: `output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod command;
 mod demo;

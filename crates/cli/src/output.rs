@@ -1,6 +1,7 @@
 //! Standard output and standard error, where the reader may have gone (`crore doctor | head`): whoever
-//! closes the pipe early has seen enough, and that is no error. Invariant: nothing else in the command
-//! writes to either, so that a full disk is an answer and not a crash.
+//! closes the pipe early has seen enough, and that is no error. Invariant: what is printed
+//! goes through here, so that a full disk is an answer and not a crash; progress bars and the log see to it
+//! themselves.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -38,6 +38,10 @@ const COLUMNS: [(&str, &str, Option<&str>); 11] = [
 /// What a drop by reason is called in the server's document.
 const DROPPED: &str = "stack_dropped_";
 
+/// What is said where crore's own stack is not used.
+const OF_THE_KERNEL: &str =
+    "the kernel's stack carries the connections: ss -ti shows them one by one";
+
 /// Where the admin listener has the document.
 const STATUS: &str = "/status.json";
 
@@ -95,6 +99,13 @@ pub fn connections(options: &Connections) -> Result<(), Failure> {
         ask(&options.admin, &path).map_err(|error| unreachable_at(&options.admin, &error))?;
     let head = "State        Not-read   Unsent Local Remote\n";
     output::print(format!("{head}{list}").as_bytes())?;
+    if list.is_empty() {
+        let status = ask(&options.admin, STATUS);
+        let status = read(&status.map_err(|error| unreachable_at(&options.admin, &error))?)?;
+        if !rows(&status).iter().any(|shard| is_own_stack(shard)) {
+            output::tell(format!("crore: {OF_THE_KERNEL}"));
+        }
+    }
     if list.lines().count() >= options.limit as usize {
         let limit = options.limit;
         output::tell(format!(
@@ -248,8 +259,9 @@ fn table(status: &Map<String, Value>, before: Option<&Map<String, Value>>) -> St
         lines.push(line);
     }
     let mut text = aligned(&lines);
-    if shown.iter().all(|(_, key, _)| !key.starts_with("stack_")) {
-        text.push_str("the kernel's stack carries the connections: ss -ti shows them one by one\n");
+    if !shards.iter().any(|shard| is_own_stack(shard)) {
+        text.push_str(OF_THE_KERNEL);
+        text.push('\n');
     }
     text.push_str(&drops(&shards, &earlier));
     text
@@ -275,6 +287,11 @@ fn drops(shards: &[&Map<String, Value>], earlier: &[&Map<String, Value>]) -> Str
 fn rows(status: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     let shards = status.get("shards").and_then(Value::as_array);
     shards.into_iter().flatten().filter_map(Value::as_object).collect()
+}
+
+/// Whether a shard's connections are carried by crore's own stack, which has figures of its own.
+fn is_own_stack(shard: &Map<String, Value>) -> bool {
+    shard.keys().any(|key| key.starts_with("stack_"))
 }
 
 fn figure(shard: &Map<String, Value>, key: &str) -> u64 {

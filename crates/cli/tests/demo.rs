@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{run, stderr};
+use common::{assert_documented, run, stderr};
 use serde_json::Value;
 
 fn number(of: &Value) -> f64 {
@@ -33,6 +33,7 @@ fn two_thousand_connections_give_all_figures() {
         "server_bytes_per_connection",
     ];
     assert_eq!(names, expected);
+    assert_documented(&report, include_str!("../../../docs/demo.md"), &[]);
     assert_eq!(report["connections"], 2_000);
     assert!(number(&report["established_per_second"]) > 0.0);
     let requests = number(&report["requests_per_second"]);

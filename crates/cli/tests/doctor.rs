@@ -1,6 +1,8 @@
 //! `crore doctor` as a program uses it: its JSON, its exit status, what it says to wrong questions.
 //! Nothing here changes the machine.
 
+mod common;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -25,6 +27,7 @@ fn one_connection_can_be_held_and_the_document_says_on_what() {
     let holdings: Vec<&Value> =
         document["capacity"].as_array().unwrap().iter().map(|way| &way["holding"]).collect();
     assert_eq!(holdings, ["kernel-sockets", "own-stack"]);
+    common::assert_documented(&document, include_str!("../../../docs/doctor.md"), &[]);
     let exchange = &document["exchange_ns"];
     assert!(exchange["epoll"].as_u64().unwrap() > 0, "{exchange}");
     assert!(exchange["own_stack"].as_u64().unwrap() > 0, "{exchange}");

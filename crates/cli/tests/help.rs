@@ -95,6 +95,22 @@ fn the_manual_has_a_page_for_crore_and_for_each_command() {
     let serve = text(&["man", "serve"]);
     assert!(serve.contains(".TH crore-serve 1"));
     assert!(serve.contains("CRORE_MAX_CONNECTIONS"));
+    // Each page that crore's own lists is there, says whose it is, and names no flag that is none.
+    let crore = text(&["man"]);
+    let listed: Vec<&str> = crore
+        .lines()
+        .filter_map(|line| line.strip_prefix("crore\\-")?.strip_suffix("(1)"))
+        .collect();
+    assert!(listed.len() >= 9, "{crore}");
+    for command in listed {
+        let page = text(&["man", command]);
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(page.contains(&format!(".TH crore-{command} 1  \"crore {version}\"")), "{page}");
+        assert!(!page.contains("version\\fR"), "{command} has no --version");
+    }
+    for command in ["serve", "demo", "doctor", "load", "probe", "stat"] {
+        assert!(text(&["man", command]).contains("Examples:"), "{command}");
+    }
     let output = run(&["man", "sevre"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("there is no command `sevre`"));

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{run, stderr};
+use common::{assert_documented, run, stderr};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -42,6 +42,7 @@ fn every_probe_measures_and_is_in_the_report() {
     let results = fs::read_to_string(folder.path().join("run.json")).unwrap();
     let results: Value = serde_json::from_str(&results).unwrap();
     assert_eq!(results["probes"].as_array().unwrap().len(), names().len());
+    assert_documented(&results, include_str!("../../../docs/probe.md"), &[]);
     let mut expected = BTreeSet::from(["report.html".to_owned(), "run.json".to_owned()]);
     for probe in results["probes"].as_array().unwrap() {
         let name = probe["name"].as_str().unwrap();

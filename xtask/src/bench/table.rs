@@ -56,7 +56,8 @@ impl fmt::Display for Results {
         self.speed(f)?;
         writeln!(f)?;
         self.connections(f)?;
-        writeln!(f, "\nBy itself crore picks {} on this machine.", self.picked.name())
+        let picked = self.picked.name().trim_start_matches("crore, ");
+        writeln!(f, "\nBy itself crore picks {picked} on this machine.")
     }
 }
 

@@ -37,7 +37,7 @@ fn write(out: &mut String, report: &Report, speed: &Speed) -> fmt::Result {
     for capacity in &report.capacity {
         let Capacity { connections, bytes_needed, text, .. } = capacity;
         let answer = if *connections >= report.connections { "yes" } else { "no" };
-        let (holding, needed) = (name(capacity.holding), Bytes(*bytes_needed).to_string());
+        let (holding, needed) = (name(capacity.holding), Bytes(*bytes_needed));
         writeln!(out, "  {holding:<18} {answer:<4} they take {needed:>8}; at most {text}")?;
     }
     let on_sockets = speed.fastest_on_sockets();

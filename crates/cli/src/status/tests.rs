@@ -185,3 +185,16 @@ fn before_another_service_only_the_page_is_taken() {
         assert_eq!(get(&mut both, path), (200, "site".into()), "{path}");
     }
 }
+
+#[test]
+fn the_names_of_the_document_are_explained() {
+    let text = get(&mut admin(board()), "/status.json").1;
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let explained = include_str!("../../../../docs/configuration.md");
+    let figures: Vec<String> = FIGURES.iter().map(Figure::key).collect();
+    let shard = document["shards"][0].as_object().unwrap();
+    for name in document.as_object().unwrap().keys().chain(shard.keys()) {
+        let is_figure = figures.contains(name);
+        assert!(is_figure || explained.contains(&format!("`{name}`")), "{name}");
+    }
+}

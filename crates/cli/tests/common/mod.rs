@@ -230,6 +230,25 @@ pub fn large() -> Vec<u8> {
     content
 }
 
+/// Makes sure that a document explains every name in `report`, however deep it stands, but for those
+/// that are data themselves.
+pub fn assert_documented(report: &serde_json::Value, document: &str, data: &[&str]) {
+    match report {
+        serde_json::Value::Object(names) => {
+            for (name, value) in names {
+                assert!(document.contains(&format!("`{name}`")), "the document has no `{name}`");
+                if !data.contains(&name.as_str()) {
+                    assert_documented(value, document, data);
+                }
+            }
+        }
+        serde_json::Value::Array(list) => {
+            list.iter().for_each(|value| assert_documented(value, document, data));
+        }
+        _ => {}
+    }
+}
+
 /// An HTTP client on one connection, which understands `Content-Length` and nothing else.
 pub struct Client<S> {
     stream: BufReader<S>,
