@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::Driver;
 use crate::connections::Admission;
+use crate::doors::Doors;
 use crate::network::Network;
 use crate::output::Line;
 use crate::steps::Event;
@@ -16,10 +17,33 @@ use crate::steps::Event;
 const FAREWELL_BYTES: usize = 64 * 1024;
 
 impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
+    /// Descriptors or memory have run out for a client who waits at a listener. A connection makes way
+    /// if one may; else the client is told, and accepting rests from now on. Whether it does.
+    pub fn exhausted<H>(
+        &mut self,
+        app: &mut H,
+        now: Instant,
+        doors: &mut Doors,
+        (listener, errno): (usize, Errno),
+    ) -> bool
+    where
+        H: Handler<Conn = C>,
+    {
+        if self.make_way(app, now, errno) {
+            return false;
+        }
+        if let Some(fd) = doors.accept_with_spare(listener) {
+            self.turn_away(app, now, fd);
+        }
+        doors.restock();
+        doors.pause(now);
+        true
+    }
+
     /// An accept failed for want of descriptors or memory: counts it, and for want of descriptors
     /// has a connection make way: the one that has lingered longest, which is over for everybody
     /// but a peer that does not close, else the one that has been idle longest, if one may.
-    pub fn make_way<H>(&mut self, app: &mut H, now: Instant, errno: Errno) -> bool
+    fn make_way<H>(&mut self, app: &mut H, now: Instant, errno: Errno) -> bool
     where
         H: Handler<Conn = C>,
     {
@@ -64,7 +88,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     }
 
     /// Tells a connection that it cannot be held, and has it linger.
-    pub fn refuse<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd, why: Refusal)
+    fn refuse<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd, why: Refusal)
     where
         H: Handler<Conn = C>,
     {
@@ -84,7 +108,7 @@ impl<N: Network, C: Copy + Default + 'static> Driver<N, C> {
     }
 
     /// Tells a connection that it cannot be held, for want of descriptors, and closes it now.
-    pub fn turn_away<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd)
+    fn turn_away<H>(&mut self, app: &mut H, now: Instant, fd: OwnedFd)
     where
         H: Handler<Conn = C>,
     {

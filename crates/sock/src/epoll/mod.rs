@@ -10,7 +10,6 @@ use std::time::Duration;
 use app::{Counters, Engine, Handler};
 use base::{ConnId, Instant};
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
 
 use crate::doors::{Accepted, Doors};
 use crate::driver::Driver;
@@ -107,29 +106,14 @@ impl<C: Copy + Default + 'static> Epoll<C> {
                 Accepted::Lost => {}
                 Accepted::Nobody => return accepted,
                 Accepted::Exhausted(errno) => {
-                    self.exhausted(app, now, listener, errno);
+                    if self.driver.exhausted(app, now, &mut self.doors, (listener, errno)) {
+                        self.shut_doors();
+                    }
                     return accepted + 1;
                 }
             }
         }
         ACCEPTS_PER_TURN
-    }
-
-    /// Descriptors or memory have run out. An idle connection makes way if it may; else one client
-    /// is told, and accepting rests.
-    fn exhausted<H>(&mut self, app: &mut H, now: Instant, listener: usize, errno: Errno)
-    where
-        H: Handler<Conn = C>,
-    {
-        if self.driver.make_way(app, now, errno) {
-            return;
-        }
-        if let Some(fd) = self.doors.accept_with_spare(listener) {
-            self.driver.turn_away(app, now, fd);
-        }
-        self.doors.restock();
-        self.doors.pause(now);
-        self.shut_doors();
     }
 
     /// Notes what epoll reported of a socket, and says what that means for its connection.

@@ -227,7 +227,11 @@ impl<C: Copy + Default + 'static> Uring<C> {
                     self.driver.arrived(app, now, fd, (peer, listener));
                 }
                 Accepted::Nobody | Accepted::Lost => {}
-                Accepted::Exhausted(errno) => return self.exhausted(app, now, index, errno),
+                // Accepting goes on when it rests no more, or the socket that made way is closed.
+                Accepted::Exhausted(errno) => {
+                    self.driver.exhausted(app, now, &mut self.doors, (index, errno));
+                    return;
+                }
             },
         }
         if !completion.more {
@@ -248,22 +252,6 @@ impl<C: Copy + Default + 'static> Uring<C> {
                 }
             }
         }
-    }
-
-    /// Descriptors or memory have run out. An idle connection makes way if it may, and accepting
-    /// goes on when its socket is closed; else one client is told, and accepting rests.
-    fn exhausted<H>(&mut self, app: &mut H, now: Instant, listener: usize, errno: Errno)
-    where
-        H: Handler<Conn = C>,
-    {
-        if self.driver.make_way(app, now, errno) {
-            return;
-        }
-        if let Some(fd) = self.doors.accept_with_spare(listener) {
-            self.driver.turn_away(app, now, fd);
-        }
-        self.doors.restock();
-        self.doors.pause(now);
     }
 }
 
