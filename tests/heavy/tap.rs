@@ -110,6 +110,20 @@ fn wrk_counts_no_error_and_rest_costs_nothing() -> Outcome {
     Ok(())
 }
 
+/// What it said was the number of an error.
+#[test]
+#[ignore = "needs root and iproute2: cargo xtask heavy"]
+fn a_device_that_is_removed_is_an_end_that_is_explained() -> Outcome {
+    let tree = tree()?;
+    let host = Host::new(Made::ByCrore)?;
+    let mut crore = host.serve(tree.root(), &[])?;
+    host.run(&format!("ip link delete dev {DEVICE}"))?;
+    assert!(!crore.wait(PATIENCE)?.success());
+    let said = crore.printed()?;
+    assert!(said.contains("the TAP device is gone"), "{said}");
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs root and iproute2: cargo xtask heavy"]
 fn half_closed_slow_and_reset_connections() -> Outcome {

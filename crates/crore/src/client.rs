@@ -95,6 +95,11 @@ impl Client {
         Self(self.0.notices(hear))
     }
 
+    /// See [`Server::go_on_while`].
+    pub fn go_on_while(self, go_on: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(self.0.go_on_while(go_on))
+    }
+
     /// See [`Server::park`].
     pub fn park(self, park: Park) -> Self {
         Self(self.0.park(park))
@@ -128,6 +133,7 @@ impl Client {
         F: Fn(&ShardContext) -> H + Send + Sync + 'static,
         H: Handler,
     {
-        crate::signals::run(|| self.start(handler), crate::server::DRAIN_TIME)
+        let start = |told: crate::signals::GoOn| self.go_on_while(told).start(handler);
+        crate::signals::run(start, crate::server::DRAIN_TIME)
     }
 }

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use base::{Limits, SipKey};
-use dhcp::{Acquired, Client, Lease, Leased};
+use dhcp::{AcquireError, Acquired, Client, Lease, Leased, Patience};
 use port_tap::{Device, TapPort};
 use port_xdp::{Attachment, Interface, Mode, Options, Sources, XdpPort};
 use sock::LocalAddress;
@@ -24,7 +24,7 @@ pub use link_error::LinkError;
 
 use about::{about, about_interface};
 
-use crate::notice::Listener as Notices;
+use crate::notice::Waiting;
 use crate::{Address, Notice, Prefix, Tap, Xdp};
 
 /// Connections of one shard that can have work to do at once, at most. Each takes about 2 KiB and a
@@ -71,7 +71,7 @@ impl Link {
         tap: &Tap,
         listen: &[Address],
         shards: u16,
-        notices: &Notices,
+        waiting: &Waiting,
     ) -> Result<Self, LinkError> {
         let mut config = config(tap)?;
         // Before anybody waits for a lease.
@@ -82,11 +82,11 @@ impl Link {
         let device = Device::open(&tap.device, shards).map_err(LinkError::Tap)?;
         let about = about(&device, shards);
         let mut ports = TapPort::all_of(device).map_err(LinkError::System)?;
-        let acquired = tap.dhcp.then(|| lease(&mut ports, tap, config.mac, notices)).transpose()?;
+        let acquired = tap.dhcp.then(|| lease(&mut ports, tap, config.mac, waiting)).transpose()?;
         if let Some((_, lease)) = &acquired {
             own.insert(0, Prefix { address: lease.address.into(), length: lease.length });
             config.addresses.insert(0, lease.address.into());
-            config.routes.extend(lease.routes().map(leased_route));
+            config.routes.extend(lease.routes().into_iter().map(leased_route));
         }
         if !tap.sources.is_empty() {
             let mut sources = source_addresses(&tap.sources)?;
@@ -94,7 +94,7 @@ impl Link {
             config.addresses.extend(sources);
         }
         let listening = listening(listen, &own)?;
-        let queues = queues(ports, acquired, notices).map_err(LinkError::Memory)?;
+        let queues = queues(ports, acquired, waiting).map_err(LinkError::Memory)?;
         let config = listeners(config, listen);
         Ok(Self { config, queues, ports: PORTS, listening, kind: "tap", about })
     }
@@ -244,14 +244,17 @@ fn lease(
     ports: &mut [TapPort],
     tap: &Tap,
     own: Mac,
-    notices: &Notices,
+    waiting: &Waiting,
 ) -> Result<Acquired, LinkError> {
-    let tell = |event: &dhcp::Event| notices.0(&Notice::of(event));
+    let tell = |event: &dhcp::Event| waiting.tell(&Notice::of(event));
     let (device, seconds) = (tap.device.clone(), LEASE_WAIT.as_secs());
-    notices.0(&Notice::Asking { device: device.clone(), seconds });
+    waiting.tell(&Notice::Asking { device: device.clone(), seconds });
     let client = Client::new(own, secret()?, shard::time::now());
-    dhcp::acquire(ports, client, LEASE_WAIT, shard::time::now, tell)
-        .map_err(|why| LinkError::NoLease { device, why })
+    let patience = Patience { within: LEASE_WAIT, go_on: &|| waiting.goes_on() };
+    dhcp::acquire(ports, client, patience, shard::time::now, tell).map_err(|why| match why {
+        AcquireError::Stopped => LinkError::Stopped,
+        why => LinkError::NoLease { device, why },
+    })
 }
 
 fn leased_route(route: dhcp::Route) -> Route {
@@ -263,14 +266,14 @@ fn leased_route(route: dhcp::Route) -> Route {
 fn queues(
     ports: Vec<TapPort>,
     acquired: Option<(Client, Lease)>,
-    notices: &Notices,
+    waiting: &Waiting,
 ) -> Result<Vec<Queue>, ReserveError> {
     let alarms: Vec<Alarm> = ports.iter().map(TapPort::alarm).collect();
     let ports = match acquired {
         None => Leased::plain(ports),
         Some(acquired) => {
-            let notices = notices.clone();
-            let listener = Box::new(move |event: &dhcp::Event| notices.0(&Notice::of(event)));
+            let waiting = waiting.clone();
+            let listener = Box::new(move |event: &dhcp::Event| waiting.tell(&Notice::of(event)));
             let queues = ports.into_iter().zip(alarms.iter().cloned()).collect();
             Leased::share(queues, acquired, listener)?
         }

@@ -1,4 +1,5 @@
-//! What happens to the link of our own stack, for people to be told: [`Notice`].
+//! What happens to the link of our own stack, for people to be told: [`Notice`]; and whether to go on
+//! waiting for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,18 +50,31 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Who is told.
+/// Whoever waits for a server to be bound: what they are told, and whether they still wait.
 #[derive(Clone)]
-pub(crate) struct Listener(pub(crate) Arc<dyn Fn(&Notice) + Send + Sync>);
+pub(crate) struct Waiting {
+    pub(crate) hear: Arc<dyn Fn(&Notice) + Send + Sync>,
+    pub(crate) go_on: Arc<dyn Fn() -> bool + Send + Sync>,
+}
 
-impl Default for Listener {
-    fn default() -> Self {
-        Self(Arc::new(|_| {}))
+impl Waiting {
+    pub(crate) fn tell(&self, notice: &Notice) {
+        (self.hear)(notice);
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        (self.go_on)()
     }
 }
 
-impl fmt::Debug for Listener {
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { hear: Arc::new(|_| {}), go_on: Arc::new(|| true) }
+    }
+}
+
+impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Listener")
+        f.write_str("Waiting")
     }
 }

@@ -11,10 +11,11 @@ use sock::{Alarm, ListenOptions, Listener};
 
 use crate::bound::{Bound, Ground};
 use crate::native::{Link, Use};
+use crate::notice::Waiting;
 use crate::start::Ways;
 use crate::{
     Address, Capture, Error, LinkError, Net, Notice, Park, Running, ShardContext, capture, limits,
-    notice, signals,
+    signals,
 };
 
 /// How long [`Server::run`] lets connections finish after the first SIGINT or SIGTERM.
@@ -57,7 +58,7 @@ pub struct Server {
     /// Whether handlers open connections.
     opens: bool,
     park: Park,
-    listener: notice::Listener,
+    waiting: Waiting,
 }
 
 /// One thing to listen on.
@@ -189,7 +190,15 @@ impl Server {
 
     /// Has what happens to the link of our own stack told to `hear`, from whichever thread notices.
     pub fn notices(mut self, hear: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        self.listener = notice::Listener(Arc::new(hear));
+        self.waiting.hear = Arc::new(hear);
+        self
+    }
+
+    /// Binding a server on a TAP device may wait for a lease, for up to a minute. Meanwhile this is
+    /// asked, some fifty times a second, whether to go on; if not, binding fails with
+    /// [`LinkError::Stopped`]. [`Server::run`] asks whether a signal has come.
+    pub fn go_on_while(mut self, go_on: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.waiting.go_on = Arc::new(go_on);
         self
     }
 
@@ -228,7 +237,7 @@ impl Server {
             Net::Tap(tap) => {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);
                 let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
-                on_link(Link::on_tap(tap, &addresses, shards, &self.listener)?)
+                on_link(Link::on_tap(tap, &addresses, shards, &self.waiting)?)
             }
             Net::Xdp(xdp) => {
                 let addresses = self.sockets.into_iter().map(Socket::into_address);
@@ -287,7 +296,7 @@ impl Server {
         F: Fn(&ShardContext) -> H + Send + Sync + 'static,
         H: Handler,
     {
-        signals::run(|| self.start(handler), DRAIN_TIME)
+        signals::run(|told| self.go_on_while(told).start(handler), DRAIN_TIME)
     }
 }
 

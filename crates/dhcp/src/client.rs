@@ -43,7 +43,7 @@ const ANNOUNCEMENTS: u32 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What has become of the address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// It may be used.
@@ -93,7 +93,7 @@ pub struct Client {
     events: VecDeque<Event>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
     Init,
     Selecting {
@@ -118,7 +118,7 @@ enum State {
 }
 
 /// A lease, and since when it runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Held {
     lease: Lease,
     since: Instant,
@@ -190,7 +190,7 @@ impl Client {
         if let Some(urgent) = self.urgent.take() {
             return Some(urgent);
         }
-        if self.held.is_some_and(|held| held.ends() <= now) {
+        if self.held.as_ref().is_some_and(|held| held.ends() <= now) {
             self.lose(Loss::Expired);
             self.begin_anew(now, Duration::ZERO);
         }
@@ -204,7 +204,7 @@ impl Client {
 
     /// Does what is due. `None`: nothing is to be sent for it.
     fn act(&mut self, now: Instant) -> Option<Outgoing> {
-        match self.state {
+        match self.state.clone() {
             State::Init => {
                 (self.began, self.transaction) = (now, self.prng.next_u32());
                 self.discover(now, 0)
@@ -235,18 +235,20 @@ impl Client {
         if asked == 0 {
             self.asked = now;
         }
+        let request = self.ask_all(now, DhcpMessageType::Request, Some(&offer));
         self.state = State::Requesting { offer, asked: asked + 1 };
         self.at = now + self.retry(asked);
-        Some(self.ask_all(now, DhcpMessageType::Request, Some(offer)))
+        Some(request)
     }
 
     fn probe(&mut self, now: Instant, next: Held, probes: u32) -> Option<Outgoing> {
         if probes == PROBES {
+            self.events.push_back(Event::Bound(next.lease.clone()));
             (self.held, self.refusals) = (Some(next), 0);
             self.state = State::Bound { announced: 0 };
-            self.events.push_back(Event::Bound(next.lease));
             return None;
         }
+        let question = self.ask_who_has(Ipv4Addr::UNSPECIFIED, next.lease.address);
         self.state = State::Probing { next, probes: probes + 1 };
         self.at = now
             + if probes + 1 == PROBES {
@@ -255,11 +257,11 @@ impl Client {
                 let spread = self.prng.below(PROBE_SPREAD_MS);
                 Duration::from_millis((PROBE_MIN_MS + spread).into())
             };
-        Some(self.ask_who_has(Ipv4Addr::UNSPECIFIED, next.lease.address))
+        Some(question)
     }
 
     fn be_bound(&mut self, now: Instant, announced: u32) -> Option<Outgoing> {
-        let Some(held) = self.held else { return self.go_astray(now) };
+        let Some(held) = self.held.clone() else { return self.go_astray(now) };
         if announced < ANNOUNCEMENTS && now < held.renews() {
             self.state = State::Bound { announced: announced + 1 };
             let last = announced + 1 == ANNOUNCEMENTS;
@@ -279,7 +281,7 @@ impl Client {
     /// RENEWING, RFC 2131 section 4.4.5: the server that lent it is asked for more time; then, in
     /// REBINDING, all are.
     fn ask_for_more(&mut self, now: Instant) -> Option<Outgoing> {
-        let Some(held) = self.held else { return self.go_astray(now) };
+        let Some(held) = self.held.clone() else { return self.go_astray(now) };
         if self.state == State::Renewing && held.rebinds() <= now {
             self.state = State::Rebinding;
             self.asked = now;
@@ -309,7 +311,7 @@ impl Client {
         }
         let lease = answer.offered.believe();
         let server = answer.offered.server;
-        match (self.state, answer.kind, lease) {
+        match (self.state.clone(), answer.kind, lease) {
             (State::Selecting { .. }, Kind::Offer, Some(offer)) => {
                 self.state = State::Requesting { offer, asked: 0 };
                 self.at = now;
@@ -338,7 +340,7 @@ impl Client {
 
     /// A packet of ARP arrived: somebody may have the address that was offered (RFC 5227 section 2.1.1).
     pub(crate) fn arp(&mut self, now: Instant, packet: &arp::Repr) {
-        let State::Probing { next, .. } = self.state else { return };
+        let State::Probing { next, .. } = &self.state else { return };
         let address = next.lease.address;
         let probes_too = packet.operation == arp::Operation::Request
             && packet.sender.is_unspecified()
@@ -376,7 +378,7 @@ impl Client {
     }
 
     fn is_holder(&self, server: Option<Ipv4Addr>) -> bool {
-        self.held.is_some_and(|held| server == Some(held.lease.server))
+        self.held.as_ref().is_some_and(|held| server == Some(held.lease.server))
     }
 
     /// An address is ours, as the server says: but for a host that has it without having asked.
@@ -386,14 +388,14 @@ impl Client {
     }
 
     fn renew(&mut self, now: Instant, next: Held) {
-        if self.held.is_some_and(|held| held.lease.address != next.lease.address) {
+        if self.held.as_ref().is_some_and(|held| held.lease.address != next.lease.address) {
             self.lose(Loss::Replaced);
             return self.take(now, next);
         }
-        self.held = Some(next);
         self.state = State::Bound { announced: ANNOUNCEMENTS };
         self.at = next.renews();
-        self.events.push_back(Event::Renewed(next.lease));
+        self.events.push_back(Event::Renewed(next.lease.clone()));
+        self.held = Some(next);
     }
 
     fn lose(&mut self, why: Loss) {
@@ -435,7 +437,7 @@ impl Client {
         Question { kind, transaction, client, seconds, own: None, address: None, server: None }
     }
 
-    fn ask_all(&self, now: Instant, kind: DhcpMessageType, offer: Option<Lease>) -> Outgoing {
+    fn ask_all(&self, now: Instant, kind: DhcpMessageType, offer: Option<&Lease>) -> Outgoing {
         let question = Question {
             address: offer.map(|offer| offer.address),
             server: offer.map(|offer| offer.server),
@@ -491,7 +493,7 @@ impl fmt::Display for Lease {
             Some(duration) => write!(f, " for {} s", duration.as_secs())?,
             None => f.write_str(" for ever")?,
         }
-        match self.router {
+        match self.gateway() {
             Some(router) => write!(f, ", gateway {router}"),
             None => f.write_str(", without a gateway"),
         }

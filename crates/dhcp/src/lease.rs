@@ -12,14 +12,16 @@ const LEASE_MIN: Duration = Duration::from_secs(10);
 const MTU_MIN: u16 = 576;
 
 /// An address for a while, and what goes with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lease {
     /// The address.
     pub address: Ipv4Addr,
     /// Bits of its network.
     pub length: u8,
-    /// The router to everywhere else.
+    /// The router to everywhere else, where the server names no routes.
     pub router: Option<Ipv4Addr>,
+    /// The routes that it names in place of one router (RFC 3442).
+    pub named: Vec<Route>,
     /// Bytes of the longest packet, where the server says so.
     pub mtu: Option<u16>,
     /// The server.
@@ -44,11 +46,13 @@ pub struct Route {
 }
 
 /// What a message says of a lease, before it is believed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Offered {
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) mask: Option<Ipv4Addr>,
     pub(crate) router: Option<Ipv4Addr>,
+    /// As the message has them; of no meaning where they make no sense (RFC 3442).
+    pub(crate) routes: Vec<u8>,
     pub(crate) mtu: Option<u16>,
     pub(crate) server: Option<Ipv4Addr>,
     pub(crate) seconds: Option<u32>,
@@ -67,10 +71,15 @@ impl Offered {
         if !(is_host(address) && is_host(server) && is_host_in(address, length) && long_enough) {
             return None;
         }
-        let router = self.router.filter(|&router| is_host(router) && router != address);
+        let is_gateway = |router: Ipv4Addr| is_host(router) && router != address;
+        let mut named = routes_in(&self.routes).unwrap_or_default();
+        // "If the DHCP server returns both a Classless Static Routes option and a Router option, the
+        // DHCP client MUST ignore the Router option" (RFC 3442).
+        let router = self.router.filter(|&router| named.is_empty() && is_gateway(router));
+        named.retain(|route| route.gateway.is_none_or(is_gateway));
         let (renew, rebind) = self.times(duration);
         let mtu = self.mtu.filter(|mtu| *mtu >= MTU_MIN);
-        Some(Lease { address, length, router, mtu, server, duration, renew, rebind })
+        Some(Lease { address, length, router, named, mtu, server, duration, renew, rebind })
     }
 
     /// T1 and T2: RFC 2131 section 4.4.5, a half and seven eighths of the lease where the server does
@@ -91,21 +100,60 @@ impl Offered {
 }
 
 impl Lease {
-    /// Where packets go: to the network, and to everywhere else by the router. A router outside of the
-    /// network counts as a neighbour.
-    pub fn routes(&self) -> impl Iterator<Item = Route> + use<> {
-        let network = Route { prefix: self.address, length: self.length, gateway: None };
-        let router = self.router;
-        let outside =
-            router.filter(|&router| mask(router, self.length) != mask(self.address, self.length));
-        let outside = outside.map(|router| Route { prefix: router, length: 32, gateway: None });
-        let rest = router.map(|router| Route {
-            prefix: Ipv4Addr::UNSPECIFIED,
-            length: 0,
-            gateway: Some(router),
-        });
-        core::iter::once(network).chain(outside).chain(rest)
+    /// Where packets go: to the network, and to everywhere else by the router or as the server says. A
+    /// router outside of the network counts as a neighbour.
+    pub fn routes(&self) -> Vec<Route> {
+        let mut all = vec![Route { prefix: self.address, length: self.length, gateway: None }];
+        let rest = |router| Route::to_all(Some(router));
+        for route in self.router.map(rest).iter().chain(&self.named) {
+            let beside = route.gateway.filter(|&router| !self.has_neighbor(router));
+            let to_router = beside.map(|prefix| Route { prefix, length: 32, gateway: None });
+            for route in to_router.into_iter().chain([*route]) {
+                if !all.contains(&route) {
+                    all.push(route);
+                }
+            }
+        }
+        all
     }
+
+    /// The router to everywhere that no other route leads to.
+    #[must_use]
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        let of_all = |route: &&Route| route.length == 0;
+        self.router.or_else(|| self.named.iter().find(of_all).and_then(|route| route.gateway))
+    }
+
+    fn has_neighbor(&self, host: Ipv4Addr) -> bool {
+        mask(host, self.length) == mask(self.address, self.length)
+    }
+}
+
+impl Route {
+    const fn to_all(gateway: Option<Ipv4Addr>) -> Self {
+        Self { prefix: Ipv4Addr::UNSPECIFIED, length: 0, gateway }
+    }
+}
+
+/// Classless static routes as a message has them, RFC 3442: the bits of the destination, as many of its
+/// bytes as have some of these, and the router, 0.0.0.0 for none. `None` when there is more or less than
+/// whole routes.
+fn routes_in(mut bytes: &[u8]) -> Option<Vec<Route>> {
+    let mut routes = Vec::new();
+    while let Some((&length, rest)) = bytes.split_first() {
+        if length > 32 {
+            return None;
+        }
+        let (significant, rest) = rest.split_at_checked(usize::from(length).div_ceil(8))?;
+        let (gateway, rest) = rest.split_first_chunk::<4>()?;
+        let mut prefix = [0; 4];
+        prefix[..significant.len()].copy_from_slice(significant);
+        let prefix = Ipv4Addr::from_bits(mask(prefix.into(), length));
+        let gateway = Some(Ipv4Addr::from(*gateway)).filter(|gateway| !gateway.is_unspecified());
+        routes.push(Route { prefix, length, gateway });
+        bytes = rest;
+    }
+    Some(routes)
 }
 
 fn mask(address: Ipv4Addr, length: u8) -> u32 {

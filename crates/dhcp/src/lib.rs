@@ -28,6 +28,6 @@ mod port;
 mod tests;
 
 pub use crate::port::{Ended, Leased};
-pub use acquire::{AcquireError, Acquired, acquire};
+pub use acquire::{AcquireError, Acquired, Patience, acquire};
 pub use client::{Client, Event, Loss};
 pub use lease::{Lease, Route};

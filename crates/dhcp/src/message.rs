@@ -1,11 +1,11 @@
 //! Messages of DHCP, RFC 2131 section 2 and RFC 2132: [`Answer`] read, [`Question`] written. smoltcp's
-//! `wire` knows where everything is; what it means, and whether it may, is decided here.
+//! `wire` knows where everything is but the options that a server puts into other fields (section 4.1);
+//! what it means, and whether it may, is decided here.
 
 use core::net::Ipv4Addr;
+use core::ops::Range;
 
-use smoltcp::wire::{
-    DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address,
-};
+use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address};
 use wire::ethernet::Mac;
 
 use crate::lease::Offered;
@@ -19,14 +19,25 @@ const MASK: u8 = 1;
 const ROUTER: u8 = 3;
 const MTU: u8 = 26;
 const LEASE_TIME: u8 = 51;
+const OVERLOAD: u8 = 52;
 const MESSAGE_TYPE: u8 = 53;
 const SERVER: u8 = 54;
 const T1: u8 = 58;
 const T2: u8 = 59;
 const CLIENT: u8 = 61;
+const ROUTES: u8 = 121;
 
-/// What servers are asked to send along.
-const WANTED: [u8; 6] = [MASK, ROUTER, MTU, LEASE_TIME, T1, T2];
+/// Options without a length: that is nothing, and that is all (RFC 2132 section 3).
+const PAD: u8 = 0;
+const END: u8 = 255;
+
+/// Where a message has its fields for names, and where its options start (RFC 2131 section 2).
+const SERVER_NAME: Range<usize> = 44..108;
+const BOOT_FILE: Range<usize> = 108..236;
+const OPTIONS_AT: usize = 240;
+
+/// What servers are asked to send along. Routes have to be asked for before the router (RFC 3442).
+const WANTED: [u8; 7] = [MASK, ROUTES, ROUTER, MTU, LEASE_TIME, T1, T2];
 
 /// What a server says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +48,7 @@ pub(crate) enum Kind {
 }
 
 /// A message of a server's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
     pub(crate) kind: Kind,
     /// `xid`.
@@ -49,7 +60,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// `None` when it is not a whole message of a server's to an Ethernet client. An option whose length
-    /// is wrong is as if it were not there; of one that comes twice the first counts.
+    /// is wrong is as if it were not there; of one that comes twice the first counts, but of routes, which
+    /// may be too many for one (RFC 3396).
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         /// What tells DHCP's options from BOOTP's (RFC 2131 section 3).
         const MAGIC: u32 = 0x6382_5363;
@@ -64,7 +76,7 @@ impl Answer {
         let address = packet.your_ip();
         offered.address = (!address.is_unspecified()).then_some(address);
         let mut kind = None;
-        for DhcpOption { kind: code, data } in packet.options() {
+        for (code, data) in all_options(bytes) {
             match code {
                 MESSAGE_TYPE => kind = kind.or(data.first().copied()),
                 MASK => keep(&mut offered.mask, address_of(data)),
@@ -74,6 +86,7 @@ impl Answer {
                 SERVER => keep(&mut offered.server, address_of(data)),
                 T1 => keep(&mut offered.renew, number(data)),
                 T2 => keep(&mut offered.rebind, number(data)),
+                ROUTES => offered.routes.extend(data),
                 // RFC 6842: a server that says whom it answers has to mean us.
                 CLIENT if data != identifier(client) => return None,
                 _ => {}
@@ -87,6 +100,34 @@ impl Answer {
         };
         Some(Self { kind, transaction: packet.transaction_id(), client, offered })
     }
+}
+
+/// The options of a message, those in fields that the server says it has put some into included: option
+/// 52 (RFC 2132 section 9.3), in RFC 3396's order.
+fn all_options(message: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    const IN_FILE: u8 = 1;
+    const IN_NAME: u8 = 2;
+    let field = |place: Range<usize>| message.get(place).unwrap_or_default();
+    let own = field(OPTIONS_AT..message.len());
+    let overload = options(own).find(|(code, _)| *code == OVERLOAD);
+    let holds = overload.and_then(|(_, data)| data.first().copied()).unwrap_or(0);
+    let of = |bit: u8, place| if holds & bit != 0 { field(place) } else { &[] };
+    let (file, name) = (of(IN_FILE, BOOT_FILE), of(IN_NAME, SERVER_NAME));
+    options(own).chain(options(file)).chain(options(name))
+}
+
+/// The options in one field, up to its end or to one that reaches beyond it.
+fn options(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        while let [PAD, rest @ ..] = bytes {
+            bytes = rest;
+        }
+        let (&code, rest) = bytes.split_first().filter(|(code, _)| **code != END)?;
+        let (&length, rest) = rest.split_first()?;
+        let (data, rest) = rest.split_at_checked(length.into())?;
+        bytes = rest;
+        Some((code, data))
+    })
 }
 
 fn keep<T>(place: &mut Option<T>, value: Option<T>) {

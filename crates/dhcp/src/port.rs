@@ -107,7 +107,7 @@ impl<P: Port> Leased<P> {
             in_use: Some(lease),
             listener,
         };
-        if let Some(mtu) = lease.mtu {
+        if let Some(mtu) = holder.in_use.as_ref().and_then(|lease| lease.mtu) {
             holder.publish(News::Mtu(mtu));
         }
         for queue in &mut shared {
@@ -206,28 +206,28 @@ impl Holder {
     /// Tells all stacks what is different from now on.
     fn put_in_use(&mut self, lease: Option<Lease>) {
         let before = std::mem::replace(&mut self.in_use, lease);
-        let address = |lease: &Option<Lease>| lease.map(|lease| IpAddr::V4(lease.address));
-        let mtu = |lease: &Option<Lease>| lease.and_then(|lease| lease.mtu).unwrap_or(u16::MAX);
-        let routes = |lease: &Option<Lease>| -> Vec<crate::Route> {
-            lease.iter().flat_map(Lease::routes).collect()
-        };
-        let (old, new) = (routes(&before), routes(&lease));
+        let (before, lease) = (before.as_ref(), self.in_use.as_ref());
+        let address = |lease: Option<&Lease>| lease.map(|lease| IpAddr::V4(lease.address));
+        let mtu = |lease: Option<&Lease>| lease.and_then(|lease| lease.mtu).unwrap_or(u16::MAX);
+        let routes = |lease: Option<&Lease>| lease.map(Lease::routes).unwrap_or_default();
+        let (old, new) = (routes(before), routes(lease));
+        let (addresses, mtus) = ((address(before), address(lease)), (mtu(before), mtu(lease)));
         for route in old.iter().filter(|route| !new.contains(route)) {
             self.publish(news_of(route, false));
         }
         for route in new.iter().filter(|route| !old.contains(route)) {
             self.publish(news_of(route, true));
         }
-        if address(&before) != address(&lease) {
-            if let Some(lost) = address(&before) {
+        if addresses.0 != addresses.1 {
+            if let Some(lost) = addresses.0 {
                 self.publish(News::Expired(lost));
             }
-            if let Some(address) = address(&lease) {
+            if let Some(address) = addresses.1 {
                 self.publish(News::Address { address, present: true });
             }
         }
-        if mtu(&before) != mtu(&lease) {
-            self.publish(News::Mtu(mtu(&lease)));
+        if mtus.0 != mtus.1 {
+            self.publish(News::Mtu(mtus.1));
         }
     }
 

@@ -5,10 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::message::{REQUEST, message, put};
-use crate::route::{CREATE, NEW_ADDRESS, NEW_LINK, family};
+use crate::route::{ACKNOWLEDGE, CREATE, NEW_ADDRESS, NEW_LINK, family};
 
-/// `NLM_F_ACK`, `NLM_F_EXCL`.
-const ACKNOWLEDGE: u16 = 4;
+/// `NLM_F_EXCL`.
 const EXCLUSIVE: u16 = 0x200;
 /// `IFF_UP`.
 const UP: u32 = 1;

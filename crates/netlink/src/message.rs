@@ -9,6 +9,8 @@ pub const ERROR: u16 = 2;
 pub const REQUEST: u16 = 1;
 /// `NLM_F_DUMP`: a request for everything of a kind.
 pub const DUMP: u16 = 0x300;
+/// `NLM_F_DUMP_INTR`: the table has changed while it was told, so that some of it may be missing.
+const INTERRUPTED: u16 = 0x10;
 /// `NLA_F_NESTED`: an attribute's value is made up of attributes.
 pub const NESTED: u16 = 0x8000;
 
@@ -30,13 +32,23 @@ pub fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// The messages in what one call received: kind and body.
-pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn messages(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    whole(bytes).map(|(kind, _, body)| (kind, body))
+}
+
+/// Whether a part of an answer says that the table has changed meanwhile.
+pub(crate) fn is_interrupted(bytes: &[u8]) -> bool {
+    whole(bytes).any(|(_, flags, _)| flags & INTERRUPTED != 0)
+}
+
+/// Kind, flags and body of each message.
+fn whole(mut bytes: &[u8]) -> impl Iterator<Item = (u16, u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32_at(bytes, 0)? as usize;
-        let kind = u16_at(bytes, 4)?;
+        let (kind, flags) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?);
         let body = bytes.get(HEADER..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, body))
+        Some((kind, flags, body))
     })
 }
 
@@ -70,7 +82,7 @@ pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{attributes, message, messages, put};
+    use super::{attributes, is_interrupted, message, messages, put};
 
     #[test]
     fn what_is_written_is_read_back_and_nothing_beyond_its_end() {
@@ -87,6 +99,8 @@ mod tests {
         for end in 0..body.len() {
             assert!(attributes(&body[..end]).count() <= 2);
         }
+        assert!(!is_interrupted(&whole));
+        assert!(is_interrupted(&[whole, message(3, 0x12, &[])].concat()));
         assert_eq!(messages(&[0; 20]).count() + messages(&[255; 20]).count(), 0);
     }
 }

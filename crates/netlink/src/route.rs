@@ -7,6 +7,7 @@ use crate::message::{DUMP, REQUEST, attributes, message, put, u16_at, u32_at};
 
 /// Kinds of messages.
 pub(super) const NEW_LINK: u16 = 16;
+pub(super) const DELETE_LINK: u16 = 17;
 pub(super) const GET_LINK: u16 = 18;
 pub(super) const NEW_ADDRESS: u16 = 20;
 pub(super) const DELETE_ADDRESS: u16 = 21;
@@ -18,6 +19,8 @@ pub(super) const NEW_NEIGHBOR: u16 = 28;
 pub(super) const DELETE_NEIGHBOR: u16 = 29;
 pub(super) const GET_NEIGHBOR: u16 = 30;
 
+/// `NLM_F_ACK`.
+pub(super) const ACKNOWLEDGE: u16 = 4;
 /// `NLM_F_CREATE`.
 pub(super) const CREATE: u16 = 0x400;
 
@@ -30,6 +33,11 @@ const FAMILY_IPV6: u8 = 10;
 pub enum News {
     /// An interface, as it is now.
     Link(Link),
+    /// An interface is there no more, or in another network namespace.
+    LinkGone {
+        /// The number that it had.
+        index: u32,
+    },
     /// An address was added or removed.
     Address {
         /// Of which interface.
@@ -99,7 +107,8 @@ pub(super) fn dump(kind: u16) -> Vec<u8> {
     message(kind, REQUEST | DUMP, &[0; 16][..bytes])
 }
 
-/// A request to find out where a neighbour is, as if the kernel itself had a packet for it.
+/// A request to find out where a neighbour is, as if the kernel itself had a packet for it; it is
+/// acknowledged.
 pub(super) fn use_neighbor(index: u32, address: IpAddr) -> Vec<u8> {
     /// `NTF_USE`.
     const USE: u8 = 1;
@@ -110,7 +119,7 @@ pub(super) fn use_neighbor(index: u32, address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => put(&mut body, 1, &address.octets()),
         IpAddr::V6(address) => put(&mut body, 1, &address.octets()),
     }
-    message(NEW_NEIGHBOR, REQUEST | CREATE, &body)
+    message(NEW_NEIGHBOR, REQUEST | ACKNOWLEDGE | CREATE, &body)
 }
 
 pub(super) const fn family(address: IpAddr) -> u8 {
@@ -124,6 +133,7 @@ pub(super) const fn family(address: IpAddr) -> u8 {
 pub(super) fn parse(kind: u16, body: &[u8]) -> Option<News> {
     match kind {
         NEW_LINK => parse_link(body).map(News::Link),
+        DELETE_LINK => parse_gone(body),
         NEW_ADDRESS | DELETE_ADDRESS => parse_address(body, kind == NEW_ADDRESS),
         NEW_ROUTE | DELETE_ROUTE => parse_route(body, kind == NEW_ROUTE),
         NEW_NEIGHBOR | DELETE_NEIGHBOR => parse_neighbor(body, kind == NEW_NEIGHBOR),
@@ -152,6 +162,12 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         }
     }
     Some(link)
+}
+
+fn parse_gone(body: &[u8]) -> Option<News> {
+    /// `AF_BRIDGE`: the interface has left a bridge, no more.
+    const BRIDGE: u8 = 7;
+    (*body.first()? != BRIDGE).then_some(News::LinkGone { index: u32_at(body, 4)? })
 }
 
 fn parse_address(body: &[u8], present: bool) -> Option<News> {
@@ -233,7 +249,8 @@ fn text(value: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, parse, use_neighbor,
+        DELETE_LINK, DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, parse,
+        use_neighbor,
     };
     use crate::message::messages;
 
@@ -256,6 +273,13 @@ mod tests {
         assert_eq!(parse(DELETE_NEIGHBOR, &neighbor(reachable)), Some(news(None)));
     }
 
+    #[test]
+    fn an_interface_that_leaves_a_bridge_is_still_there() {
+        let gone = |family| parse(DELETE_LINK, &[family, 0, 0, 0, 7, 0, 0, 0]);
+        assert_eq!(gone(0), Some(News::LinkGone { index: u32::from_ne_bytes([7, 0, 0, 0]) }));
+        assert_eq!(gone(7), None);
+    }
+
     /// Whatever the kernel sends, or half of it, is read without a panic.
     /// Eight bytes too many were an attribute cut short, which the kernel complained of in its log.
     #[test]
@@ -274,7 +298,7 @@ mod tests {
         let (kind, body) = messages(&whole).next().unwrap();
         assert_eq!((kind, messages(&dump(NEW_LINK)).count()), (NEW_NEIGHBOR, 1));
         for end in 0..=body.len() {
-            for kind in [NEW_LINK, NEW_ROUTE, NEW_NEIGHBOR] {
+            for kind in [NEW_LINK, DELETE_LINK, NEW_ROUTE, NEW_NEIGHBOR] {
                 let _ = parse(kind, &body[..end]);
             }
         }

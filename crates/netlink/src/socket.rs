@@ -17,6 +17,9 @@ use crate::route::{self, News};
 /// More than the kernel puts into one datagram of a dump.
 const DATAGRAM: usize = 64 << 10;
 
+/// Times that a table is asked for which changes while it is told.
+const ATTEMPTS: u32 = 8;
+
 /// What can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Table {
@@ -82,11 +85,23 @@ impl Netlink {
         Ok(Self { descriptor, buffer: vec![0; DATAGRAM] })
     }
 
-    /// All of a table.
+    /// All of a table. While it keeps changing it is asked for again, a few times.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn table(&mut self, table: Table) -> Result<Vec<News>> {
+        let mut told = self.told(table)?;
+        for _ in 1..ATTEMPTS {
+            if !told.1 {
+                break;
+            }
+            told = self.told(table)?;
+        }
+        Ok(told.0)
+    }
+
+    /// A table, and whether it has changed meanwhile.
+    fn told(&mut self, table: Table) -> Result<(Vec<News>, bool)> {
         let kind = match table {
             Table::Links => route::GET_LINK,
             Table::Addresses => route::GET_ADDRESS,
@@ -94,13 +109,14 @@ impl Netlink {
             Table::Neighbors => route::GET_NEIGHBOR,
         };
         send(&self.descriptor, &route::dump(kind), SendFlags::empty())?;
-        let mut entries = Vec::new();
+        let (mut entries, mut changed) = (Vec::new(), false);
         loop {
-            let (length, _) = recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty())?;
+            let length = self.receive()?;
+            changed |= message::is_interrupted(&self.buffer[..length]);
             for (kind, body) in message::messages(&self.buffer[..length]) {
                 match kind {
-                    message::DONE => return Ok(entries),
-                    message::ERROR => return said(body).map(|()| entries),
+                    message::DONE => return Ok((entries, changed)),
+                    message::ERROR => return said(body).map(|()| (entries, changed)),
                     kind => entries.extend(route::parse(kind, body)),
                 }
             }
@@ -145,7 +161,7 @@ impl Netlink {
     fn change(&mut self, request: &[u8]) -> Result<()> {
         send(&self.descriptor, request, SendFlags::empty())?;
         loop {
-            let (length, _) = recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty())?;
+            let length = self.receive()?;
             for (kind, body) in message::messages(&self.buffer[..length]) {
                 if kind == message::ERROR {
                     return said(body);
@@ -154,19 +170,29 @@ impl Netlink {
         }
     }
 
-    /// Has the kernel find out where a neighbour is. What it finds comes as [`News`].
+    /// Waits for an answer, which the kernel gives at once, and says how long it is.
+    fn receive(&mut self) -> Result<usize> {
+        loop {
+            match recv(&self.descriptor, &mut self.buffer[..], RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                received => return received.map(|(length, _)| length),
+            }
+        }
+    }
+
+    /// Has the kernel find out where a neighbour is. What it finds comes as [`News`] to those that watch.
     ///
     /// # Errors
     /// When the kernel refuses, as it does the unprivileged.
-    pub fn ask_for(&self, index: u32, neighbor: IpAddr) -> Result<()> {
-        let request = route::use_neighbor(index, neighbor);
-        send(&self.descriptor, &request, SendFlags::DONTWAIT)?;
-        Ok(())
+    pub fn ask_for(&mut self, index: u32, neighbor: IpAddr) -> Result<()> {
+        self.change(&route::use_neighbor(index, neighbor))
     }
 
-    /// What has changed, each piece handed to `hear`. When there was too much of it, the kernel has
-    /// dropped some.
-    pub fn changes(&mut self, mut hear: impl FnMut(News)) {
+    /// What has changed, each piece handed to `hear`. Says whether that is all: when there was too much of
+    /// it, the kernel has dropped some, and the tables have to be asked for.
+    #[must_use = "what was dropped has to be asked for"]
+    pub fn changes(&mut self, mut hear: impl FnMut(News)) -> bool {
+        let mut is_all = true;
         loop {
             match recv(&self.descriptor, &mut self.buffer[..], RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
@@ -176,8 +202,9 @@ impl Netlink {
                         }
                     }
                 }
-                Err(Errno::NOBUFS) => {}
-                Err(_) => return,
+                Err(Errno::NOBUFS) => is_all = false,
+                Err(Errno::INTR) => {}
+                Err(_) => return is_all,
             }
         }
     }

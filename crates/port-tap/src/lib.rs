@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `device` | opens the device, or makes it, with a queue for each shard |
+//! | `error` | why one in use cannot be used any more |
 //! | `ioctl` | the system calls for that |
 //! | `port` | frames in and out of one queue: [`TapPort`] |
 //! | `vnet` | the header that says what the kernel left undone of a frame's checksum and length |
@@ -14,6 +15,7 @@
 //! checksum, or one that the kernel vouches for because the segment never left this machine.
 
 mod device;
+mod error;
 mod ioctl;
 mod join;
 mod port;
@@ -23,4 +25,5 @@ mod tests;
 mod vnet;
 
 pub use device::{Device, OpenError};
+pub use error::PortError;
 pub use port::TapPort;

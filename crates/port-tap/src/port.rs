@@ -9,16 +9,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use ::port::{Alarm, Caps, Lost, News, Pools, Port};
 use base::Instant;
 use mem::{Batch, Frame, Pool};
-use netlink::{Netlink, Watched};
+use netlink::{Netlink, Table, Watched};
 use rustix::io::{Errno, readv, writev};
 use wire::ethernet::EtherType;
 use wire::protocol::TCP;
 use wire::{checksum::Sum, ethernet, ipv4, ipv6, tcp};
 
-use crate::Device;
 use crate::join::{HEADERS_MAX, Run, Segment};
 use crate::split::Uncut;
 use crate::vnet::{self, Header};
+use crate::{Device, PortError};
 
 /// Bytes of the longest frame that the kernel hands over: a packet of 65,535, and its header.
 const UNCUT_MAX: usize = 65_535 + ethernet::HEADER_LENGTH + 2 * ethernet::TAG_LENGTH;
@@ -63,12 +63,17 @@ impl Watch {
     fn look(&mut self) {
         let Self { netlink, index, mtu, calls } = self;
         *calls = 0;
-        netlink.changes(|news| match news {
+        let mut hear = |news| match news {
             netlink::News::Link(link) if link.index == *index => {
                 *mtu = Some(u16::try_from(link.mtu).unwrap_or(u16::MAX));
             }
             _ => {}
-        });
+        };
+        if !netlink.changes(&mut hear) {
+            // Some of it was dropped.
+            let all = Netlink::open().and_then(|mut netlink| netlink.table(Table::Links));
+            all.unwrap_or_default().into_iter().for_each(hear);
+        }
     }
 }
 
@@ -251,14 +256,14 @@ impl TapPort {
 }
 
 impl Port for TapPort {
-    type Error = Errno;
+    type Error = PortError;
 
     fn caps(&self) -> Caps {
         let checksums_filled = !self.as_given;
         Caps { mtu: self.mtu, checksums_verified: true, checksums_filled, ..Caps::ETHERNET }
     }
 
-    fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Errno> {
+    fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), PortError> {
         if let Some(watch) = &mut self.watch {
             watch.calls += 1;
             if watch.calls >= LOOK_EVERY {
@@ -269,7 +274,7 @@ impl Port for TapPort {
         Ok(())
     }
 
-    fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), Errno> {
+    fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), PortError> {
         while !frames.is_empty() {
             let sent = self.write(pool, frames)?;
             if sent == 0 {
@@ -288,7 +293,7 @@ impl Port for TapPort {
         self.lost
     }
 
-    fn wait(&mut self, until: Option<Instant>) -> Result<(), Errno> {
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), PortError> {
         if self.uncut.is_some() {
             return Ok(());
         }

@@ -181,8 +181,11 @@ impl Shared {
     /// The interface has got an address, or lost it. Every port may say so.
     pub fn address_changed(&self, address: IpAddr, present: bool) {
         let mut taken = self.taken();
-        // What cannot be had is left to the kernel, as it was.
-        let _ = if present { taken.take_later(address) } else { taken.leave(address) };
+        if present {
+            taken.take_later(address);
+        } else {
+            taken.leave(address);
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -229,29 +232,26 @@ impl Taken {
     }
 
     /// The same for an address that has come since. The right to keep a port that only privileged
-    /// programs get has been given up by now; such programs have to be trusted.
-    fn take_later(&mut self, address: IpAddr) -> Result<(), Error> {
+    /// programs get has been given up by now; such programs have to be trusted. What cannot be had is left
+    /// to the kernel, each for itself.
+    fn take_later(&mut self, address: IpAddr) {
         for at in of(&self.listeners, address) {
-            match self.guard.keep(at, self.scope) {
-                Ok(()) | Err(Error::Permission { .. }) => {
-                    self.filter.add_listener(at).map_err(table)?;
-                }
-                Err(error) => return Err(error),
+            if let Ok(()) | Err(Error::Permission { .. }) = self.guard.keep(at, self.scope) {
+                let _ = self.filter.add_listener(at);
             }
         }
-        self.take_outgoing(address)
+        let _ = self.take_outgoing(address);
     }
 
-    /// Leaves it to the kernel.
-    fn leave(&mut self, address: IpAddr) -> Result<(), Error> {
+    /// Leaves it to the kernel. What was never taken need not be.
+    fn leave(&mut self, address: IpAddr) {
         for at in of(&self.listeners, address) {
-            self.filter.remove_listener(at).map_err(table)?;
+            let _ = self.filter.remove_listener(at);
         }
         if self.outgoing.is_some() {
-            self.filter.remove_clients((address, bits(address))).map_err(table)?;
+            let _ = self.filter.remove_clients((address, bits(address)));
         }
         self.guard.release(address);
-        Ok(())
     }
 }
 
@@ -276,7 +276,33 @@ fn table(error: Errno) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use std::net::{IpAddr, TcpListener};
+
+    use super::{Filter, Guard, Taken, of};
+    use crate::Error;
+
+    /// One port that could not be had kept the others from being given back. Loading the program needs a
+    /// right that not everybody has: where it is missing, this says so and checks nothing.
+    #[test]
+    fn ports_are_given_back_also_beside_one_that_was_never_had() {
+        let filter = match Filter::load() {
+            Err(error @ (Error::Permission { .. } | Error::Unsupported { .. })) => {
+                eprintln!("not checked: {error}");
+                return;
+            }
+            loaded => loaded.unwrap(),
+        };
+        let [free, taken] = [(); 2].map(|()| TcpListener::bind("127.0.0.9:0").unwrap());
+        let [first, other] = [&free, &taken].map(|socket| socket.local_addr().unwrap());
+        drop(free);
+        let listeners = vec![other, first, other];
+        let mut all =
+            Taken { filter, guard: Guard::default(), listeners, outgoing: None, scope: 1 };
+        all.take_later(IpAddr::from([127, 0, 0, 9]));
+        assert!(TcpListener::bind(first).is_err(), "it is kept");
+        all.leave(IpAddr::from([127, 0, 0, 9]));
+        TcpListener::bind(first).unwrap();
+    }
 
     #[test]
     fn an_unspecified_address_means_each_of_its_family() {

@@ -71,5 +71,33 @@ fn keep(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let socket = open()?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &address)?;
+    // It gives way to nobody: servers say the same of theirs, and would share the port.
+    sockopt::set_socket_reuseaddr(&socket, false)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::Guard;
+
+    /// The socket that had made others give way gave way itself: a server got the port, and never heard
+    /// of its clients.
+    #[test]
+    fn a_port_on_which_connections_wait_out_their_end_is_kept_as_any_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(at).unwrap();
+        // The server closes first, so the wait is on its port.
+        drop(listener.accept().unwrap());
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+        drop((client, listener));
+        let mut guard = Guard::default();
+        guard.keep(at, 0).unwrap();
+        assert!(TcpListener::bind(at).is_err(), "another server has the port as well");
+        guard.release(at.ip());
+        TcpListener::bind(at).unwrap();
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `interface` | what the kernel knows: addresses, routes, neighbours, and what changes |
+//! | `interface`, `changes` | what the kernel knows: addresses, routes, neighbours, and what becomes of them |
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `umem` | the memory that packets of one shard are in, and its pools of frames |
 //! | `ring`, `socket` | one AF_XDP socket: its four rings, and which buffers the kernel has |
@@ -16,6 +16,7 @@
 
 mod attachment;
 mod bpf;
+mod changes;
 mod checksum;
 mod error;
 mod guard;

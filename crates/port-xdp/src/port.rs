@@ -1,7 +1,6 @@
 //! The queues of an interface as a port of one shard: [`XdpPort`]. Invariant: frames of one queue are
 //! handed over in the order they arrived in; frames to one peer are sent in the order they are given.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -10,20 +9,18 @@ use std::time::Duration;
 
 use base::Instant;
 use mem::{Batch, Frame, Pages, Pool};
-use netlink::{Netlink, Route, Watched};
 use port::{Alarm, Caps, Lost, Mail, News, Pools, Port};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
+use crate::changes::Changes;
 use crate::socket::{Counted, Socket};
 use crate::umem::Umem;
-use crate::{Interface, Mode, probe};
+use crate::{Interface, Mode};
 
 /// Calls of [`Port::rx`] between two looks at what has changed, while there is no time to sleep.
 const LOOK_EVERY: u32 = 256;
-/// Pieces of news kept for the stack.
-const NEWS_MAX: usize = 4096;
 
 /// One shard's part of an interface: some of its queues, each with a socket.
 ///
@@ -47,17 +44,6 @@ pub struct XdpPort {
     calls: u32,
 }
 
-/// What changes on the interface.
-#[derive(Debug)]
-struct Changes {
-    netlink: Netlink,
-    index: u32,
-    mtu: u32,
-    shared: Arc<Shared>,
-    /// What has not been told yet.
-    news: VecDeque<News>,
-}
-
 impl XdpPort {
     pub(crate) fn new(
         interface: &Interface,
@@ -67,16 +53,7 @@ impl XdpPort {
     ) -> Result<Self, Errno> {
         let filled = sockets.iter().all(Socket::fills_checksums);
         let caps = caps(interface, shared.mode(), filled);
-        let mut changes = Changes {
-            netlink: Netlink::watch(Watched::All)?,
-            index: interface.index,
-            mtu: interface.mtu.into(),
-            shared,
-            news: VecDeque::new(),
-        };
-        for &(address, mac) in &interface.neighbors {
-            changes.news.push_back(News::Neighbor { address, mac: Some(mac) });
-        }
+        let changes = Changes::watch(interface, shared)?;
         let waited_for = Vec::with_capacity(2 + sockets.len());
         let pools = Some(pools);
         Ok(Self {
@@ -148,7 +125,7 @@ impl XdpPort {
             revents: 0,
         };
         waited_for.clear();
-        let others = [alarm.as_fd(), changes.netlink.as_fd()];
+        let others = [alarm.as_fd(), changes.as_fd()];
         waited_for.extend(others.map(|other| entry(other, libc::POLLIN)));
         waited_for.extend(sockets.iter().map(|socket| {
             let sending = if socket.waits_to_send() { libc::POLLOUT } else { 0 };
@@ -201,6 +178,9 @@ impl Port for XdpPort {
             self.calls = 0;
             self.look();
         }
+        if self.changes.is_gone() {
+            return Err(gone());
+        }
         if let Some(mail) = &mut self.mail {
             // What was passed on while the last batch was dealt with.
             mail.deliver();
@@ -249,15 +229,11 @@ impl Port for XdpPort {
     }
 
     fn find(&mut self, neighbor: IpAddr) {
-        if self.changes.netlink.ask_for(self.changes.index, neighbor).is_err() {
-            // Only the privileged may ask that way. A packet that the kernel has to send makes it
-            // ask by itself. Where that fails, too, the stack asks again.
-            let _ = probe::send(neighbor, self.changes.index);
-        }
+        self.changes.find(neighbor);
     }
 
     fn news(&mut self) -> Option<News> {
-        self.changes.news.pop_front()
+        self.changes.told()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -275,32 +251,12 @@ impl Port for XdpPort {
     }
 }
 
-impl Changes {
-    /// Takes in what has changed. Of a multitude some may be lost: neighbours are asked for again
-    /// when they are needed.
-    fn take(&mut self) {
-        let Self { netlink, index, mtu, shared, news } = self;
-        netlink.changes(|change| match change {
-            netlink::News::Neighbor { index: on, address, mac }
-                if on == *index && news.len() < NEWS_MAX =>
-            {
-                news.push_back(News::Neighbor { address, mac });
-            }
-            netlink::News::Address { index: on, address, present } if on == *index => {
-                shared.address_changed(address, present);
-                news.push_back(News::Address { address, present });
-            }
-            netlink::News::Route { index: on, route, present } if on == *index => {
-                let Route { prefix, length, gateway } = route;
-                news.push_back(News::Route { prefix, length, gateway, present });
-            }
-            netlink::News::Link(link) if link.index == *index && link.mtu != *mtu => {
-                *mtu = link.mtu;
-                news.push_back(News::Mtu(u16::try_from(link.mtu).unwrap_or(u16::MAX)));
-            }
-            _ => {}
-        });
-    }
+/// Nothing will ever arrive any more.
+fn gone() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "the network interface is gone: it was removed, or moved to another network namespace",
+    )
 }
 
 const fn caps(interface: &Interface, mode: Mode, checksums_filled: bool) -> Caps {

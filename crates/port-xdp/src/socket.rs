@@ -2,6 +2,9 @@
 //! buffers the kernel always has the same number, its share: for each that is taken it gets another.
 //! Of those going out it never has more than its share. So no queue and no direction starves another.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -73,6 +76,11 @@ pub(crate) struct How {
     pub copies: bool,
 }
 
+/// How many of the arriving frames' buffers the ring of those to be filled has room for, for each that the
+/// kernel can have. It shows us a frame before it says that it has taken the frame's buffer from there, so
+/// that for a moment it has had more than it can have.
+const FILL_ROOM: u32 = 2;
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     // The rings go before the socket: a mapping that is left keeps the queue busy.
@@ -88,6 +96,8 @@ pub(crate) struct Socket {
     leaving: u32,
     pub(crate) counted: Counted,
     pub(crate) queue: u32,
+    /// Whether the interface was down when frames were to be sent last.
+    down: bool,
     /// Whether the driver works in the buffers themselves.
     pub(crate) zero_copy: bool,
     /// Whether the metadata of a frame that is sent is heeded.
@@ -132,13 +142,14 @@ impl Socket {
             leaving: 0,
             counted: Counted::default(),
             queue,
+            down: false,
             zero_copy: false,
             has_metadata,
             polls: false,
         };
         for _ in 0..umem.shape.receive {
             if let Some(frame) = arrivals.take() {
-                socket.fill.push(arrivals.lend(frame) as u64);
+                socket.refill(arrivals, frame);
             }
         }
         socket.fill.publish();
@@ -271,7 +282,7 @@ impl Socket {
             return false;
         }
         let Some(other) = pool.take() else { return false };
-        self.fill.push(pool.lend(other) as u64);
+        self.refill(pool, other);
         let Some((mut frame, more)) = self.take_piece(pool) else { return false };
         let fits = !more || self.join(pool, &mut frame);
         self.counted.received += 1;
@@ -282,6 +293,12 @@ impl Socket {
             pool.give(frame);
         }
         true
+    }
+
+    /// Gives the kernel a buffer for a frame that arrives.
+    fn refill(&mut self, pool: &mut Pool, frame: Frame) {
+        let has_room = self.fill.push(pool.lend(frame) as u64);
+        debug_assert!(has_room, "the kernel has its share and no more");
     }
 
     /// Takes the next piece, and says whether more of its frame come after it.
@@ -305,7 +322,7 @@ impl Socket {
             }
             whole.end = end;
             piece.set_range(0..0);
-            self.fill.push(pool.lend(piece) as u64);
+            self.refill(pool, piece);
             if !more {
                 break;
             }
@@ -361,6 +378,7 @@ impl Socket {
     /// Lets the kernel see what was queued, and tells it to send where it wants to be told.
     pub fn kick(&mut self, pool: &mut Pool) -> io::Result<()> {
         self.transmit.publish();
+        self.down = false;
         // Each call takes some, or fails; the bound is for a kernel that does neither.
         for _ in 0..self.shape.transmit {
             if self.transmit.pending() == 0 || !self.transmit.needs_wakeup() {
@@ -371,12 +389,15 @@ impl Socket {
                 Ok(_) if self.zero_copy => break,
                 // The link is full, or the completions are: tried again with the next frames.
                 Ok(_) | Err(Errno::AGAIN) => self.reclaim(pool),
-                Err(Errno::BUSY | Errno::NOBUFS | Errno::INTR) => {
+                Err(Errno::BUSY | Errno::NOBUFS | Errno::NOMEM | Errno::INTR) => {
                     self.reclaim(pool);
                     break;
                 }
                 // Down for now: frames are lost as on any link that is.
-                Err(Errno::NETDOWN | Errno::NXIO) => break,
+                Err(Errno::NETDOWN | Errno::NXIO) => {
+                    self.down = true;
+                    break;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -387,7 +408,7 @@ impl Socket {
     /// ring by itself, or cannot while the link is down; what is to be waited for is room.
     pub fn waits_to_send(&self) -> bool {
         let least = if self.zero_copy { self.transmit.size() / 2 } else { 0 };
-        self.transmit.pending() > least
+        !self.down && self.transmit.pending() > least
     }
 
     /// Takes back buffers that have been sent from.
@@ -417,7 +438,8 @@ type Rings = (Ring<XdpDesc>, Ring<XdpDesc>, Ring<u64>, Ring<u64>);
 /// Sets the sizes of a socket's rings and maps them.
 fn rings(socket: &OwnedFd, shape: &Shape) -> rustix::io::Result<Rings> {
     let (receive, transmit) = (shape.receive, shape.transmit);
-    sockopt::set_xdp_umem_fill_ring_size(socket, receive)?;
+    let fill = receive * FILL_ROOM;
+    sockopt::set_xdp_umem_fill_ring_size(socket, fill)?;
     sockopt::set_xdp_umem_completion_ring_size(socket, transmit)?;
     sockopt::set_xdp_rx_ring_size(socket, receive)?;
     sockopt::set_xdp_tx_ring_size(socket, transmit)?;
@@ -429,7 +451,7 @@ fn rings(socket: &OwnedFd, shape: &Shape) -> rustix::io::Result<Rings> {
         (
             Ring::map(fd, XDP_PGOFF_RX_RING, &offsets.rx, receive),
             Ring::map(fd, XDP_PGOFF_TX_RING, &offsets.tx, transmit),
-            Ring::map(fd, XDP_UMEM_PGOFF_FILL_RING, &offsets.fr, receive),
+            Ring::map(fd, XDP_UMEM_PGOFF_FILL_RING, &offsets.fr, fill),
             Ring::map(fd, XDP_UMEM_PGOFF_COMPLETION_RING, &offsets.cr, transmit),
         )
     };

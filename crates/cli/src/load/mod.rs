@@ -22,6 +22,7 @@ pub mod target;
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base::Grouped;
@@ -74,6 +75,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
     let arrangement = machine::arrange(&plan, &options.net)?;
     // Before any thread is started, which would else be asked to handle them.
     let signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
+    let signals = Arc::new(signals);
     let shards = shards(options, &target)?;
     announce(&plan, &target, arrangement, shards);
     let job = Job {
@@ -85,7 +87,7 @@ pub fn load(options: &Options) -> Result<Verdict, Failure> {
         tls,
     };
     let place = NetPlace { addresses: options.address.clone(), gateways: options.gateway.clone() };
-    let mut crew = crew::assemble(job, arrangement, &place)?;
+    let mut crew = crew::assemble(job, arrangement, &place, &signals)?;
     let began = SystemTime::now();
     let mut progress = Progress::new();
     let phases = conduct::conduct(&plan, crew.as_mut(), &signals, &mut progress)?;

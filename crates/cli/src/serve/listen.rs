@@ -1,15 +1,16 @@
 //! Takes the addresses, for the server and for its admin pages.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use crore::{Bound, Capture, Server, Tap, Xdp};
+use crore::{Bound, Capture, Error, LinkError, Server, Tap, Xdp};
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::{info, warn};
 
 use crate::settings::{Given, Net, Own, Park, Place, Settings};
 
-use super::Failure;
 use super::capacity::{self, Holder};
+use super::{Failure, Signals};
 
 /// Connections of the admin listener. One that nobody uses makes way for a new one.
 const ADMIN_CONNECTIONS: u32 = 256;
@@ -38,16 +39,25 @@ impl Listening {
     }
 }
 
-/// Takes the addresses and makes sure that the connections asked for can be held.
-pub fn bind(given: &Given<'_>, settings: &Settings) -> Result<Listening, Failure> {
+/// Takes the addresses and makes sure that the connections asked for can be held. `None`: a signal came
+/// while an address was waited for.
+pub fn bind(
+    given: &Given<'_>,
+    settings: &Settings,
+    signals: &Arc<Signals>,
+) -> Result<Option<Listening>, Failure> {
     let failed = |error| Failure::server(given, settings, &error);
-    let main = server(given, settings)?.bind().map_err(failed)?;
+    let signals = Arc::clone(signals);
+    let main = match server(given, settings)?.go_on_while(move || !signals.stopped()).bind() {
+        Err(Error::Link(LinkError::Stopped)) => return Ok(None),
+        bound => bound.map_err(failed)?,
+    };
     let admin = settings.admin.clone().map(|address| {
         let server =
             Server::new().name("admin").listen_on(address).net(crore::Net::Epoll).shards(1);
         server.max_connections(ADMIN_CONNECTIONS).evict_idle(true).bind()
     });
-    Ok(Listening { main, admin: admin.transpose().map_err(failed)? })
+    Ok(Some(Listening { main, admin: admin.transpose().map_err(failed)? }))
 }
 
 /// The most bytes the engine holds of a request's header that has not come whole.

@@ -1,6 +1,6 @@
 //! `crore serve`: the life of a server, from its settings to its last connection.
 //!
-//! Invariant: the order of the start. Addresses are bound while the process may still be root; then
+//! Invariant: the order of the start. Signals are caught; addresses are bound while the process may still be root; then
 //! it gives up root, then it confines itself; only then is the first thread started and the first
 //! connection accepted. What a reload finds wrong changes nothing.
 
@@ -18,8 +18,9 @@ mod start;
 mod user;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::settings::{self, Given, LogFormat, Settings, Sources};
 use crate::status::Board;
@@ -35,14 +36,18 @@ use user::Identity;
 /// # Errors
 /// When the settings are wrong, or the server cannot start or go on.
 pub fn serve(sources: &Sources) -> Result<(), Failure> {
+    let no_signals = |error| Failure::system("a descriptor for signals", &error);
+    signals::hold_reloads().map_err(no_signals)?;
     let given = sources.read()?;
     let settings = Settings::new(&given)?;
     settings.check_link(&given)?;
     let diagnostics = Diagnostics::start(&settings.level);
     warn_of_misspelt_variables();
-    // May wait for a lease, which a signal ends as it ends any process.
-    let bound = listen::bind(&given, &settings)?;
-    let signals = Signals::catch().map_err(|e| Failure::system("a descriptor for signals", &e))?;
+    let signals = Arc::new(Signals::catch().map_err(no_signals)?);
+    let Some(bound) = listen::bind(&given, &settings, &signals)? else {
+        info!("told to stop before there was an address to serve on");
+        return Ok(());
+    };
     // Opens what the kernel tells about the process, which a confined process could not.
     let board = Board::new();
     if let Some(file) = log_file(&settings) {

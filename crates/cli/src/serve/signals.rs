@@ -1,8 +1,10 @@
 //! The signals a server obeys, as something to wait for. Invariant: they are blocked in every
 //! thread, so that none is lost and no code ever runs inside a signal handler.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -27,6 +29,19 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Signals {
     arrived: SignalFd,
+    /// Those that were looked at and not acted on.
+    noticed: Mutex<VecDeque<Event>>,
+}
+
+/// Keeps SIGHUP, which would end the process, until [`Signals::catch`] makes something of it. Those that
+/// are meant to end it still do.
+///
+/// # Errors
+/// When the kernel refuses, which it never does.
+pub fn hold_reloads() -> io::Result<()> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGHUP);
+    Ok(set.thread_block()?)
 }
 
 impl Signals {
@@ -42,7 +57,7 @@ impl Signals {
         }
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Self { arrived: SignalFd::with_flags(&set, flags)? })
+        Ok(Self { arrived: SignalFd::with_flags(&set, flags)?, noticed: Mutex::default() })
     }
 
     /// Waits for a signal, for the end of `pipe`, and until `until` at most.
@@ -51,10 +66,8 @@ impl Signals {
     /// When the kernel does not let the process wait, which it always does.
     pub fn wait(&self, until: Option<Instant>, pipe: BorrowedFd<'_>) -> io::Result<Event> {
         loop {
-            match self.next()? {
-                Some(Signal::SIGHUP) => return Ok(Event::Reload),
-                Some(_) => return Ok(Event::Stop),
-                None => {}
+            if let Some(event) = self.notice()?.pop_front() {
+                return Ok(event);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -76,19 +89,20 @@ impl Signals {
         }
     }
 
-    /// Whether a signal to stop has arrived, without waiting for one.
+    /// Whether a signal to stop has arrived, without waiting for one. [`Signals::wait`] tells of it, and of
+    /// others, all the same.
     pub fn stopped(&self) -> bool {
-        while let Ok(Some(signal)) = self.next() {
-            if signal != Signal::SIGHUP {
-                return true;
-            }
-        }
-        false
+        self.notice().is_ok_and(|noticed| noticed.contains(&Event::Stop))
     }
 
-    fn next(&self) -> io::Result<Option<Signal>> {
-        let Some(arrived) = self.arrived.read_signal()? else { return Ok(None) };
-        Ok(Signal::try_from(arrived.ssi_signo as i32).ok())
+    /// What has arrived and was not acted on.
+    fn notice(&self) -> io::Result<MutexGuard<'_, VecDeque<Event>>> {
+        let mut noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(arrived) = self.arrived.read_signal()? {
+            let is_reload = arrived.ssi_signo as i32 == Signal::SIGHUP as i32;
+            noticed.push_back(if is_reload { Event::Reload } else { Event::Stop });
+        }
+        Ok(noticed)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use dhcp::AcquireError;
-use port_tap::OpenError;
+use port_tap::{OpenError, PortError};
 use rustix::io::Errno;
 use stack::ReserveError;
 
@@ -30,8 +30,11 @@ pub enum LinkError {
         /// The device it was asked for on.
         device: String,
         /// Why not.
-        why: AcquireError<Errno>,
+        why: AcquireError<PortError>,
     },
+    /// The server was told to stop while it waited for a lease
+    /// ([`Server::go_on_while`](crate::Server::go_on_while)).
+    Stopped,
     /// Nothing can be listened on there: the address is not the stack's own, or the port is zero,
     /// or it is a Unix socket.
     Listen(Address),
@@ -72,6 +75,7 @@ impl fmt::Display for LinkError {
                  set {device} master BRIDGE), or give it an address of its own, like 10.0.0.2/24",
                 LEASE_WAIT.as_secs()
             ),
+            Self::Stopped => f.write_str("told to stop while it waited for an address"),
             Self::Listen(Address::Unix(path)) => write!(
                 f,
                 "unix:{} is a matter of the kernel's; crore's own stack listens on IP addresses",

@@ -50,7 +50,7 @@ fn is_possible(lease: &Lease) -> bool {
     let ordered = lease.duration.is_none_or(|duration| {
         lease.renew < lease.rebind && lease.rebind < duration && duration.as_secs() >= 10
     });
-    let routable = lease.routes().all(|route| {
+    let routable = lease.routes().iter().all(|route| {
         route.length <= 32 && route.gateway.is_none_or(|gateway| gateway != lease.address)
     });
     first != 0
@@ -98,6 +98,7 @@ proptest! {
         length in 0_u32..=32,
         (seconds, renew, rebind) in (any::<u32>(), any::<u32>(), any::<u32>()),
         mtu: u16,
+        routes in vec(any::<u8>(), 0..40),
         present: [bool; 7],
     ) {
         let [has_mask, whole, has_router, has_mtu, has_renew, has_rebind, small] = present;
@@ -107,6 +108,7 @@ proptest! {
             address: Some(Ipv4Addr::from(address)),
             mask: has_mask.then(|| Ipv4Addr::from(mask)),
             router: has_router.then(|| Ipv4Addr::from(router)),
+            routes,
             mtu: has_mtu.then_some(mtu),
             server: Some(Ipv4Addr::from(server)),
             seconds: Some(scale(seconds)),
@@ -168,7 +170,7 @@ fn what_no_host_can_have_is_not_offered() {
         ..Offered::default()
     };
     assert!(good.believe().is_some());
-    let at = |address: [u8; 4]| Offered { address: Some(address.into()), ..good };
+    let at = |address: [u8; 4]| Offered { address: Some(address.into()), ..good.clone() };
     for bad in [
         at([0, 0, 0, 1]),
         at([127, 0, 0, 1]),
@@ -176,27 +178,32 @@ fn what_no_host_can_have_is_not_offered() {
         at([255; 4]),
         at([10, 0, 0, 0]),
         at([10, 0, 0, 255]),
-        Offered { mask: Some(Ipv4Addr::new(255, 0, 255, 0)), ..good },
-        Offered { mask: Some(Ipv4Addr::UNSPECIFIED), ..good },
-        Offered { seconds: None, ..good },
-        Offered { seconds: Some(9), ..good },
-        Offered { server: None, ..good },
-        Offered { server: Some(Ipv4Addr::BROADCAST), ..good },
-        Offered { address: None, ..good },
+        Offered { mask: Some(Ipv4Addr::new(255, 0, 255, 0)), ..good.clone() },
+        Offered { mask: Some(Ipv4Addr::UNSPECIFIED), ..good.clone() },
+        Offered { seconds: None, ..good.clone() },
+        Offered { seconds: Some(9), ..good.clone() },
+        Offered { server: None, ..good.clone() },
+        Offered { server: Some(Ipv4Addr::BROADCAST), ..good.clone() },
+        Offered { address: None, ..good.clone() },
     ] {
         assert_eq!(bad.believe(), None, "{bad:?}");
     }
     // What can be done without does no harm.
-    let odd =
-        Offered { mtu: Some(68), router: Some(ADDRESS), renew: Some(50), rebind: Some(40), ..good };
+    let odd = Offered {
+        mtu: Some(68),
+        router: Some(ADDRESS),
+        renew: Some(50),
+        rebind: Some(40),
+        ..good.clone()
+    };
     let lease = odd.believe().unwrap();
     assert_eq!((lease.mtu, lease.router), (None, None));
     assert_eq!((lease.renew.as_secs(), lease.rebind.as_millis()), (30, 52_500));
     // Without a mask its class says; a router beside the network is a neighbour all the same.
-    let bare = Offered { mask: None, router: Some(Ipv4Addr::new(192, 0, 2, 1)), ..good }
+    let bare = Offered { mask: None, router: Some(Ipv4Addr::new(192, 0, 2, 1)), ..good.clone() }
         .believe()
         .unwrap();
     let routes: Vec<_> =
-        bare.routes().map(|route| (route.prefix.octets()[0], route.length)).collect();
+        bare.routes().iter().map(|route| (route.prefix.octets()[0], route.length)).collect();
     assert_eq!(routes, [(10, 8), (192, 32), (0, 0)]);
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod news;
+mod options;
 mod port;
 mod server;
 
@@ -79,7 +80,7 @@ impl World {
         let mut world = Self::new(server, 1);
         world.seconds(10);
         assert!(
-            matches!(world.take_events()[..], [Event::Bound(lease)] if lease.address == ADDRESS)
+            matches!(&world.take_events()[..], [Event::Bound(lease)] if lease.address == ADDRESS)
         );
         world.said.clear();
         world
@@ -94,7 +95,7 @@ fn message(kind: DhcpMessageType) -> Said {
 fn an_address_is_asked_for_looked_for_and_announced() {
     let mut world = World::new(Server::default(), 1);
     world.seconds(20);
-    let [Event::Bound(lease)] = world.take_events()[..] else { panic!() };
+    let [Event::Bound(lease)] = &world.take_events()[..] else { panic!() };
     assert_eq!((lease.address, lease.length, lease.server), (ADDRESS, 24, SERVER));
     assert_eq!((lease.router, lease.mtu), (Some(SERVER), Some(1_400)));
     assert_eq!(lease.duration, Some(Duration::from_secs(3_600)));
@@ -140,7 +141,7 @@ fn an_offer_that_is_never_confirmed_is_given_up_for_another_try() {
     assert_eq!(kinds[..6], [discover, request, request, request, request, discover]);
     world.server.confirms = true;
     world.seconds(70);
-    assert!(matches!(world.take_events()[..], [Event::Bound(_)]));
+    assert!(matches!(&world.take_events()[..], [Event::Bound(_)]));
 }
 
 #[test]
@@ -158,7 +159,9 @@ fn a_lease_is_renewed_at_half_its_time_with_its_server_alone() {
     world.server.router = None;
     world.seconds(1_800);
     let events = world.take_events();
-    assert!(matches!(events[..], [Event::Renewed(_), Event::Renewed(now)] if now.router.is_none()));
+    assert!(
+        matches!(&events[..], [Event::Renewed(_), Event::Renewed(now)] if now.router.is_none())
+    );
 }
 
 #[test]
@@ -168,10 +171,10 @@ fn a_lease_that_nobody_renews_is_over_when_it_says_and_not_later() {
     world.server.silent = true;
     world.seconds(3_700);
     let lost = Event::Lost(ADDRESS, Loss::Expired);
-    let [(at, event)] = world.events[..] else { panic!("{:?}", world.events) };
-    assert_eq!(event, lost);
+    let [(at, event)] = &world.events[..] else { panic!("{:?}", world.events) };
+    assert_eq!(*event, lost);
     // Bound within ten seconds of having asked, and it counts from there.
-    let after = (at - bound).as_secs();
+    let after = (*at - bound).as_secs();
     assert!((3_588..3_600).contains(&after), "{after}");
     let said = world.take_said();
     let to_one = said.iter().filter(|said| said.to.is_some()).count();
@@ -182,7 +185,7 @@ fn a_lease_that_nobody_renews_is_over_when_it_says_and_not_later() {
     assert_eq!(said.last().unwrap().own, None);
     world.server.silent = false;
     world.seconds(100);
-    assert!(matches!(world.take_events()[..], [_, Event::Bound(_)]));
+    assert!(matches!(&world.take_events()[..], [_, Event::Bound(_)]));
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn any_server_may_renew_a_lease_whose_own_does_not_answer() {
     let other = Ipv4Addr::new(10, 0, 0, 200);
     world.server = Server { address: other, ..Server::default() };
     world.seconds(300);
-    assert!(matches!(world.take_events()[..], [Event::Renewed(lease)] if lease.server == other));
+    assert!(matches!(&world.take_events()[..], [Event::Renewed(lease)] if lease.server == other));
 }
 
 #[test]
@@ -229,7 +232,7 @@ fn an_address_that_another_host_has_is_declined_and_another_one_taken() {
         world.server.lends = next;
         let declined_at = world.now;
         world.seconds(20);
-        assert!(matches!(world.take_events()[..], [Event::Bound(lease)] if lease.address == next));
+        assert!(matches!(&world.take_events()[..], [Event::Bound(lease)] if lease.address == next));
         assert!(world.said[0].0 - declined_at >= Duration::from_secs(5));
     }
 }
@@ -240,8 +243,8 @@ fn a_renewal_with_another_address_ends_the_first_one() {
     world.server.lends = Ipv4Addr::new(10, 0, 0, 78);
     world.seconds(1_810);
     let events = world.take_events();
-    let [lost, Event::Bound(lease)] = events[..] else { panic!("{events:?}") };
-    assert_eq!(lost, Event::Lost(ADDRESS, Loss::Replaced));
+    let [lost, Event::Bound(lease)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*lost, Event::Lost(ADDRESS, Loss::Replaced));
     assert_eq!(lease.address, Ipv4Addr::new(10, 0, 0, 78));
 }
 
@@ -315,7 +318,7 @@ fn who_has_another_address_is_no_conflict() {
     world.client.arp(world.now, &packet(STATION, SERVER));
     world.client.arp(world.now, &packet(OWN, ADDRESS));
     world.seconds(10);
-    assert!(matches!(world.take_events()[..], [Event::Bound(_)]));
+    assert!(matches!(&world.take_events()[..], [Event::Bound(_)]));
     // Once it is bound, others' claims are the stack's to count.
     world.client.arp(world.now, &packet(Mac([9; 6]), ADDRESS));
     world.seconds(10);

@@ -16,7 +16,9 @@ use wire::{arp, checksum::Sum, ipv4, udp};
 use super::World;
 use super::server::{ADDRESS, OWN, SERVER, STATION, Server};
 use crate::frame::Outgoing;
-use crate::{AcquireError, Client, Event, Leased, acquire};
+use crate::{AcquireError, Client, Event, Leased, Patience, acquire};
+
+const PATIENCE: Patience<'_> = Patience { within: Duration::from_secs(60), go_on: &|| true };
 
 /// The far ends of some queues, with a server at them.
 struct Wire {
@@ -117,12 +119,12 @@ fn turn(queue: &mut Leased<MemPort>, now: Instant) -> (usize, Vec<News>) {
 fn shared() -> (Vec<Leased<MemPort>>, Wire, Instant, Receiver<Event>) {
     let mut world = World::new(Server::default(), 1);
     world.seconds(10);
-    let [(_, Event::Bound(lease))] = world.events[..] else { panic!() };
+    let [(_, Event::Bound(ref lease))] = world.events[..] else { panic!() };
     let (ports, wire) = Wire::new(2);
     let queues = ports.into_iter().map(|port| (port, Alarm::new().unwrap())).collect();
     let (tell, told) = channel();
-    let listener = Box::new(move |event: &Event| tell.send(*event).unwrap());
-    let queues = Leased::share(queues, (world.client, lease), listener).unwrap();
+    let listener = Box::new(move |event: &Event| tell.send(event.clone()).unwrap());
+    let queues = Leased::share(queues, (world.client, lease.clone()), listener).unwrap();
     (queues, wire, world.now, told)
 }
 
@@ -240,10 +242,21 @@ fn clock() -> impl Fn() -> Instant {
 fn without_a_server_the_wait_ends_and_says_so() {
     let (mut ports, mut wire) = Wire::new(2);
     let client = Client::new(OWN, 1, Instant::ZERO);
-    let refused = acquire(&mut ports, client, Duration::from_secs(60), clock(), |_| {});
+    let refused = acquire(&mut ports, client, PATIENCE, clock(), |_| {});
     assert_eq!(refused.map(drop).unwrap_err(), AcquireError::NoAnswer);
     wire.serve();
     assert!((3..6).contains(&wire.heard.len()), "{:?}", wire.heard);
+}
+
+/// Nothing but its end did once end it, for a minute.
+#[test]
+fn the_wait_ends_when_somebody_says_so() {
+    let (mut ports, _wire) = Wire::new(1);
+    let client = Client::new(OWN, 1, Instant::ZERO);
+    let looks = Cell::new(0);
+    let patience = Patience { go_on: &|| looks.replace(looks.get() + 1) < 3, ..PATIENCE };
+    let stopped = acquire(&mut ports, client, patience, clock(), |_| {});
+    assert_eq!((stopped.map(drop), looks.get()), (Err(AcquireError::Stopped), 4));
 }
 
 #[test]
@@ -257,8 +270,7 @@ fn the_wait_ends_with_an_address_whichever_queue_the_answers_come_to() {
             wire.borrow_mut().serve();
             time()
         };
-        let (_, lease) =
-            acquire(&mut ports, client, Duration::from_secs(60), served, |_| {}).unwrap();
+        let (_, lease) = acquire(&mut ports, client, PATIENCE, served, |_| {}).unwrap();
         assert_eq!(lease.address, ADDRESS);
     }
 }

@@ -1,7 +1,10 @@
-//! What is ours of the frames that arrive: the XDP program. Invariant: it gives to us TCP segments
-//! that are not fragments, for an address and port that we listen on or an address and port that we
-//! open connections from, and ICMP errors about segments from there; everything else goes on to the
-//! kernel, untouched.
+//! What is ours of the frames that arrive: the XDP program. Invariant: it gives to us TCP segments for an
+//! address and port that we listen on or an address and port that we open connections from, and ICMP
+//! errors about segments from there; everything else goes on to the kernel, untouched.
+//!
+//! Of a segment in fragments the first has the ports and is ours, which drops and counts it (no fragments
+//! are put together for TCP); the others have none and go to the kernel, which never gets the whole. So it
+//! does not answer with a reset for a port that it knows nobody at, which would end the connection.
 
 use std::os::fd::BorrowedFd;
 
@@ -30,11 +33,21 @@ const ETHERNET: i32 = 14;
 const TAG: i32 = 4;
 const IPV4_MIN: i32 = 20;
 const IPV6: i32 = 40;
-/// The part of a TCP header that has to be there: with less it is nobody's segment.
-const TCP_MIN: i32 = 20;
+/// The part of a TCP header that has to be there: a first fragment may have no more.
+const TCP_MIN: i32 = 8;
 const PROTOCOL_TCP: i32 = 6;
 const PROTOCOL_ICMPV4: i32 = 1;
 const PROTOCOL_ICMPV6: i32 = 58;
+/// IPv6 extension headers that come before a TCP segment (RFC 8200 section 4): hop-by-hop options, routing,
+/// fragment, destination options. Any other is the kernel's.
+const HOP_BY_HOP: i32 = 0;
+const ROUTING: i32 = 43;
+const FRAGMENT: i32 = 44;
+const DESTINATION_OPTIONS: i32 = 60;
+/// How many of them are looked behind: as many as there are kinds. What has more is the kernel's.
+const EXTENSIONS_MAX: usize = 4;
+/// Bytes of the shortest.
+const EXTENSION_MIN: i32 = 8;
 /// What an ICMP error has before the packet it quotes (RFC 792, RFC 4443).
 const ICMP: i32 = 8;
 /// What an ICMP error quotes of a TCP header at least: ports and sequence number.
@@ -137,9 +150,9 @@ fn ipv4(code: &mut Assembler, pass: Label) {
     code.jump_if(R2, When::NotEqual, 4, pass);
     code.load(Size::U8, R7, R9, 9);
     is_one_of(code, [PROTOCOL_TCP, PROTOCOL_ICMPV4], pass);
-    // More fragments, or not the first one.
+    // A fragment that is not the first has no ports.
     code.load(Size::U16, R2, R9, 6);
-    code.operate(Operation::And, R2, network(0x3fff));
+    code.operate(Operation::And, R2, network(0x1fff));
     code.jump_if(R2, When::NotEqual, 0, pass);
     code.load(Size::U32, R2, R9, 16);
     code.store_constant(Size::U64, R10, ADDRESS, 0);
@@ -158,13 +171,50 @@ fn skip_ipv4(code: &mut Assembler, pass: Label) {
 }
 
 /// Leaves R9 behind the IP header, the destination on the stack, and the protocol, TCP or ICMP, in
-/// R7. What has extension headers is left to the kernel.
+/// R7.
 fn ip6(code: &mut Assembler, pass: Label) {
     require(code, IPV6, pass);
     code.load(Size::U8, R7, R9, 6);
-    is_one_of(code, [PROTOCOL_TCP, PROTOCOL_ICMPV6], pass);
     store_ipv6(code, 24);
     code.operate(Operation::Add, R9, IPV6);
+    let upper = code.label();
+    for _ in 0..EXTENSIONS_MAX {
+        skip_extension(code, upper, pass);
+    }
+    code.place(upper);
+    is_one_of(code, [PROTOCOL_TCP, PROTOCOL_ICMPV6], pass);
+}
+
+/// Moves R9 behind an extension header and puts what follows into R7; jumps to `upper` where there is none.
+/// A route with stops left, and a fragment that is not the first, are the kernel's.
+fn skip_extension(code: &mut Assembler, upper: Label, pass: Label) {
+    let [any, routing, fragment, next] = [(); 4].map(|()| code.label());
+    code.jump_if(R7, When::Equal, HOP_BY_HOP, any);
+    code.jump_if(R7, When::Equal, DESTINATION_OPTIONS, any);
+    code.jump_if(R7, When::Equal, ROUTING, routing);
+    code.jump_if(R7, When::Equal, FRAGMENT, fragment);
+    code.jump(upper);
+    code.place(routing);
+    require(code, EXTENSION_MIN, pass);
+    code.load(Size::U8, R2, R9, 3);
+    code.jump_if(R2, When::NotEqual, 0, pass);
+    code.place(any);
+    require(code, EXTENSION_MIN, pass);
+    code.load(Size::U8, R7, R9, 0);
+    // In units of eight bytes, the first not counted.
+    code.load(Size::U8, R3, R9, 1);
+    code.operate(Operation::Add, R3, 1);
+    code.operate(Operation::ShiftLeft, R3, 3);
+    code.operate(Operation::Add, R9, R3);
+    code.jump(next);
+    code.place(fragment);
+    require(code, EXTENSION_MIN, pass);
+    code.load(Size::U16, R2, R9, 2);
+    code.operate(Operation::And, R2, network(0xfff8));
+    code.jump_if(R2, When::NotEqual, 0, pass);
+    code.load(Size::U8, R7, R9, 0);
+    code.operate(Operation::Add, R9, EXTENSION_MIN);
+    code.place(next);
 }
 
 /// Puts the IPv6 address at so many bytes from R9 on the stack.

@@ -176,8 +176,6 @@ fn icmp_errors_about_segments_of_ours_are_ours() {
 #[test]
 fn everything_else_is_the_kernels() {
     let Some(filter) = filter() else { return };
-    let mut fragment = ipv4(SERVER, 80, 6, 0);
-    fragment[6] = 0x20;
     let mut last_fragment = ipv4(SERVER, 80, 6, 0);
     last_fragment[7] = 0x01;
     let mut short_header = ipv4(SERVER, 80, 6, 0);
@@ -189,15 +187,22 @@ fn everything_else_is_the_kernels() {
         ("another address", 0x0800, ipv4([192, 0, 2, 2], 80, 6, 0)),
         ("UDP", 0x0800, ipv4(SERVER, 80, 17, 0)),
         ("ICMP", 0x0800, ipv4(SERVER, 80, 1, 0)),
-        ("a fragment", 0x0800, fragment),
         ("the last fragment", 0x0800, last_fragment),
+        ("GRE", 0x0800, ipv4(SERVER, 80, 47, 0)),
+        ("IPv6 in IPv4", 0x0800, ipv4(SERVER, 80, 41, 0)),
+        ("ESP", 0x0800, ipv4(SERVER, 80, 50, 0)),
+        ("SCTP", 0x0800, ipv4(SERVER, 80, 132, 0)),
+        ("PPPoE", 0x8864, ipv4(SERVER, 80, 6, 0)),
+        ("MPLS", 0x8847, ipv4(SERVER, 80, 6, 0)),
+        ("a tag of a provider's", 0x88a8, ipv4(SERVER, 80, 6, 0)),
         ("a header of four words", 0x0800, short_header),
         ("another version", 0x0800, version),
         ("ARP", 0x0806, ipv4(SERVER, 80, 6, 0)),
         ("IPv6 to another port", 0x86dd, ipv6("2001:db8::1", 81, 6)),
         ("IPv6 to another address", 0x86dd, ipv6("2001:db8::2", 80, 6)),
         ("ICMPv6", 0x86dd, ipv6("2001:db8::1", 80, 58)),
-        ("an extension header", 0x86dd, ipv6("2001:db8::1", 80, 0)),
+        ("an authentication header", 0x86dd, ipv6("2001:db8::1", 80, 51)),
+        ("GRE over IPv6", 0x86dd, ipv6("2001:db8::1", 80, 47)),
     ];
     for (what, kind, packet) in packets {
         assert_eq!(verdict(&filter, &ethernet(&[], kind, &packet)), PASS, "{what}");
@@ -211,7 +216,8 @@ fn everything_else_is_the_kernels() {
 fn no_frame_is_too_short_for_the_kernel() {
     let Some(filter) = filter() else { return };
     let whole = ethernet(&[0], 0x0800, &ipv4(SERVER, 80, 6, 10));
-    for length in 14..whole.len() {
+    // With ports and sequence number a segment is ours, if only for us to drop.
+    for length in 14..whole.len() - 12 {
         assert_eq!(verdict(&filter, &whole[..length]), PASS, "{length} bytes");
     }
     assert_eq!(verdict(&filter, &whole), OURS);
@@ -223,4 +229,69 @@ fn what_is_not_listened_on_any_more_is_the_kernels() {
     let frame = ethernet(&[], 0x0800, &ipv4(SERVER, 80, 6, 0));
     filter.remove_listener("192.0.2.1:80".parse().unwrap()).unwrap();
     assert_eq!(verdict(&filter, &frame), PASS);
+}
+
+/// The kernel put the fragments together, knew nobody at the port and answered with a reset, which ended
+/// the connection.
+#[test]
+fn the_first_fragment_of_a_segment_is_ours_and_no_other_is() {
+    let Some(filter) = filter() else { return };
+    let fragment = |flags: u8, offset: u8, bytes: usize| {
+        let mut packet = ipv4(SERVER, 80, 6, 0);
+        (packet[6], packet[7]) = (flags, offset);
+        packet.truncate(20 + bytes);
+        verdict(&filter, &ethernet(&[], 0x0800, &packet))
+    };
+    assert_eq!([20, 8, 7].map(|bytes| fragment(0x20, 0, bytes)), [OURS, OURS, PASS]);
+    assert_eq!([fragment(0x20, 1, 20), fragment(0, 1, 20), fragment(0x1f, 0, 20)], [PASS; 3]);
+    let fragment = |offset_and_flags: u16, port| {
+        let [high, low] = offset_and_flags.to_be_bytes();
+        let packet = extended("2001:db8::1", &[(44, vec![0, 0, high, low, 0, 0, 0, 0])], port);
+        verdict(&filter, &ethernet(&[], 0x86dd, &packet))
+    };
+    // The first of several, one that is alone, and later ones.
+    assert_eq!([1, 0, 6, 8, 9].map(|field| fragment(field, 80)), [OURS, OURS, OURS, PASS, PASS]);
+    assert_eq!([1, 0].map(|field| fragment(field, 81)), [PASS, PASS]);
+}
+
+/// An IPv6 packet with these extension headers, whose first byte is filled in, and a TCP header.
+fn extended(to: &str, headers: &[(u8, Vec<u8>)], port: u16) -> Vec<u8> {
+    let kinds = headers.iter().map(|(kind, _)| *kind);
+    let mut packet = ipv6(to, port, headers.first().map_or(6, |(kind, _)| *kind));
+    packet.truncate(40);
+    for ((_, header), next) in headers.iter().zip(kinds.skip(1).chain([6])) {
+        packet.push(next);
+        packet.extend(&header[1..]);
+    }
+    packet.extend(tcp(port));
+    packet
+}
+
+/// They went to the kernel, which answered with a reset.
+#[test]
+fn segments_behind_extension_headers_are_ours_as_others_are() {
+    let Some(filter) = filter() else { return };
+    let options = |units: u8| {
+        let mut header = vec![0; 8 * (usize::from(units) + 1)];
+        header[1] = units;
+        header
+    };
+    let route = |left: u8| vec![0, 0, 2, left, 0, 0, 0, 0];
+    let behind = |headers: &[(u8, Vec<u8>)], port| {
+        let packet = extended("2001:db8::1", headers, port);
+        verdict(&filter, &ethernet(&[], 0x86dd, &packet))
+    };
+    let all = [(0, options(0)), (60, options(5)), (43, route(0)), (60, options(1))];
+    for headers in [&all[..0], &all[..1], &all[1..2], &all[2..3], &all] {
+        assert_eq!([80, 81].map(|port| behind(headers, port)), [OURS, PASS], "{headers:?}");
+    }
+    assert_eq!(behind(&[(43, route(1))], 80), PASS, "on its way to somebody else");
+    assert_eq!(behind(&[(60, options(0)), (51, options(0))], 80), PASS, "an authentication header");
+    let many = vec![(60, options(0)); 5];
+    assert_eq!([behind(&many[..4], 80), behind(&many, 80)], [OURS, PASS]);
+    assert_eq!(behind(&[(60, options(255))], 80), OURS);
+    let whole = ethernet(&[], 0x86dd, &extended("2001:db8::1", &all, 80));
+    for length in 14..whole.len() - 12 {
+        assert_eq!(verdict(&filter, &whole[..length]), PASS, "{length} bytes");
+    }
 }

@@ -3,6 +3,7 @@
 //! none outlives the process that started it.
 
 use std::io::{BufRead, Write, stdin, stdout};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -48,12 +49,12 @@ pub const STOP: &str = "stop";
 /// When the job cannot be read or begun.
 pub fn work() -> Result<(), Failure> {
     // Interrupts from the terminal go to the process that started this one, which says what to do.
-    let _signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
+    let signals = Signals::catch().map_err(|error| Failure::system("signals", &error))?;
     let broken = |what: String| Failure::ended(Problem::unplaced(format!("a worker: {what}")));
     let mut job = String::new();
     stdin().read_line(&mut job).map_err(|error| broken(error.to_string()))?;
     let job: Job = serde_json::from_str(&job).map_err(|error| broken(error.to_string()))?;
-    let mut crew = Shards::start(job, &Place::default())?;
+    let mut crew = Shards::start(job, &Place::default(), &Arc::new(signals))?;
     let (send, told) = channel();
     thread::spawn(move || {
         for line in stdin().lock().lines().map_while(Result::ok) {

@@ -9,10 +9,12 @@ mod workers;
 
 pub use job::work;
 
+use std::sync::Arc;
+
 use load::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::serve::Failure;
+use crate::serve::{Failure, Signals};
 
 use super::machine::Arrangement;
 use super::net;
@@ -64,9 +66,10 @@ pub fn assemble(
     job: Job,
     arrangement: Arrangement,
     place: &net::Place,
+    signals: &Arc<Signals>,
 ) -> Result<Box<dyn Crew>, Failure> {
     match arrangement {
-        Arrangement::Here => Ok(Box::new(shards::Shards::start(job, place)?)),
+        Arrangement::Here => Ok(Box::new(shards::Shards::start(job, place, signals)?)),
         Arrangement::Memory => Ok(Box::new(memory::Memory::start(job)?)),
         Arrangement::Workers(count) => Ok(Box::new(workers::Workers::start(job, count)?)),
     }

@@ -7,7 +7,7 @@ use crore::{Client, Running, ShardContext};
 use load::{Board, Generator, Orders, Place, Share};
 use tls::{Reasons, Secure};
 
-use crate::serve::Failure;
+use crate::serve::{Failure, Signals};
 use crate::settings::Problem;
 
 use super::super::{net, progress};
@@ -21,13 +21,16 @@ const BESIDES: u64 = 4_096;
 pub struct Shards {
     orders: Arc<Orders>,
     boards: Vec<Arc<Board>>,
-    running: Running,
-    secure: bool,
+    /// Until it has failed.
+    running: Option<Running>,
+    /// What carries the connections.
+    engine: String,
     reasons: Arc<Reasons>,
 }
 
 impl Shards {
-    pub fn start(job: Job, place: &net::Place) -> Result<Self, Failure> {
+    /// A signal ends the wait for an address, where one is leased.
+    pub fn start(job: Job, place: &net::Place, signals: &Arc<Signals>) -> Result<Self, Failure> {
         let Job { plan, first, shards, of, net, tls } = job;
         let orders = Arc::new(Orders::default());
         let boards: Vec<Arc<Board>> = (0..shards).map(|_| Arc::default()).collect();
@@ -36,6 +39,8 @@ impl Shards {
         let net = net.engine(place, &plan.sources);
         let (plan, told, telling) = (Arc::new(plan), Arc::clone(&orders), boards.clone());
         let mut client = Client::new().name("load").net(net).shards(shards);
+        let signals = Arc::clone(signals);
+        client = client.go_on_while(move || !signals.stopped());
         client = client.notices(|notice| progress::tell(&notice.to_string()));
         if own_stack {
             // Not bounded by descriptors, but by memory, which is reserved for as many as this.
@@ -68,16 +73,17 @@ impl Shards {
             }
         };
         let running = running.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { orders, boards, running, secure: tls.is_some(), reasons })
+        let engine = named(&running, tls.is_some());
+        Ok(Self { orders, boards, running: Some(running), engine, reasons })
     }
+}
 
-    /// What carries the connections.
-    fn named(&self) -> String {
-        let with = if self.secure { " with TLS" } else { "" };
-        match self.running.engine() {
-            link @ ("tap" | "xdp") => format!("{link} ({}){with}", self.running.why()),
-            engine => format!("{engine}{with}"),
-        }
+/// What carries the connections.
+fn named(running: &Running, secure: bool) -> String {
+    let with = if secure { " with TLS" } else { "" };
+    match running.engine() {
+        link @ ("tap" | "xdp") => format!("{link} ({}){with}", running.why()),
+        engine => format!("{engine}{with}"),
     }
 }
 
@@ -88,11 +94,12 @@ impl Crew for Shards {
     }
 
     fn look(&mut self) -> Result<Look, Failure> {
-        if self.running.has_ended() {
-            let problem = Problem::unplaced("a shard has stopped, which is a fault of crore's own");
-            return Err(Failure::ended(problem));
+        if let Some(ended) = self.running.take_if(|running| running.has_ended()) {
+            let unknown = "a shard has stopped, which is a fault of crore's own".to_owned();
+            let why = ended.wait().err().map_or(unknown, |error| error.to_string());
+            return Err(Failure::ended(Problem::unplaced(why)));
         }
-        Ok(Look { insecure: self.reasons.first(), ..look(&self.boards, &self.named()) })
+        Ok(Look { insecure: self.reasons.first(), ..look(&self.boards, &self.engine) })
     }
 
     fn stop(&mut self) -> Result<(), Failure> {
@@ -101,7 +108,7 @@ impl Crew for Shards {
     }
 
     fn engine(&self) -> String {
-        self.named()
+        self.engine.clone()
     }
 }
 
