@@ -231,3 +231,18 @@ fn after_a_needless_timeout_the_window_is_what_is_in_flight_and_what_arrived() {
         assert!(congestion.in_slow_start());
     }
 }
+
+/// Otherwise the curve of the stage before the timeout would go on, and be far ahead by now.
+#[test]
+fn cubic_begins_a_new_stage_after_a_timeout() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, MSS, false);
+    congestion.acknowledged(&acked(90 * MSS, 0));
+    congestion.reduce(100 * MSS);
+    congestion.acknowledged(&acked(7 * MSS, 1));
+    congestion.timed_out(70 * MSS, false);
+    let threshold = congestion.threshold();
+    congestion.acknowledged(&acked(threshold - MSS, 60_000));
+    assert_eq!((congestion.window(), congestion.in_slow_start()), (threshold, false));
+    congestion.acknowledged(&acked(threshold, 60_001));
+    assert!(congestion.window() < threshold + 4 * MSS, "{congestion:?}");
+}

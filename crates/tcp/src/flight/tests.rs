@@ -170,3 +170,27 @@ fn runs_that_fared_differently_are_joined_only_when_all_do_and_know_less_then() 
     assert_eq!((first.end, flight.runs().len()), (Seq(20), RUNS_MAX));
     assert!(first.marks.lost && !first.marks.sacked, "{:?}", first.marks);
 }
+
+/// Of two that become one, what is true of either and must not be forgotten is true of it.
+#[test]
+fn a_run_made_of_two_was_sent_twice_if_either_was() {
+    let at = |place: u32| Seq(u32::MAX - 50) + 10 * place;
+    let time = |micros: u32| Micros::of(Instant::from_micros(micros.into()));
+    let mut flight = Flight::EMPTY;
+    flight.restart(at(0));
+    let runs = RUNS_MAX as u32;
+    (0..runs).for_each(|run| flight.push(at(run + 1), time(run)));
+    // No two neighbours are alike: one was sent twice, the next has arrived.
+    for run in 0..runs {
+        if run % 2 == 0 {
+            flight.resent(at(run), at(run + 1), time(1_000));
+        } else {
+            flight.sack(at(run), at(run + 1), |_| {});
+        }
+    }
+    assert_eq!(flight.runs().len(), RUNS_MAX);
+    flight.push(at(runs + 1), time(2_000));
+    let mut delivered = Vec::new();
+    flight.acknowledge(at(2), |run| delivered.push((run.length(), run.retransmitted)));
+    assert_eq!(delivered, [(20, true)]);
+}

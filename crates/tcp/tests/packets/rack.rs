@@ -316,3 +316,35 @@ fn what_arrived_an_hour_ago_says_nothing_of_what_is_sent_now() {
     script.inject(ack(2, 2_001).win(60_000));
     script.expect_nothing();
 }
+
+/// Blocks tell of what was sent after the probe, and so nothing of that.
+#[test]
+fn a_duplicate_with_blocks_says_nothing_of_a_probe() {
+    let mut script = Script::established();
+    script.write(10_000);
+    script.take_all();
+    script.expect_after(ms(20), data(9_001, 1_000, 1).psh());
+    script.inject(ack(1, 10_001).win(60_000));
+    script.write(3_000);
+    assert_eq!(script.take_all(), 3);
+    script.wait(ms(10));
+    script.inject(ack(1, 10_001).win(60_000).sack(&[(11_001, 12_001)]));
+    let info = script.working.info(&script.config);
+    assert_eq!(info.slow_start_threshold, None, "nothing is known to be lost");
+    script.inject(ack(1, 13_001).win(60_000));
+    let info = script.working.info(&script.config);
+    assert!(info.slow_start_threshold.is_some(), "it had repaired something");
+}
+
+#[test]
+fn after_a_probe_with_new_data_the_next_flight_is_probed_too() {
+    let mut script = Script::established();
+    script.write(15_000);
+    assert_eq!(script.take_all(), 10);
+    script.expect_after(ms(20), data(10_001, 1_000, 1));
+    script.inject(ack(1, 11_001).win(60_000));
+    assert_eq!(script.take_all(), 4);
+    script.wait(ms(100));
+    let probes: Vec<_> = script.take_sent().iter().map(|sent| sent.span()).collect();
+    assert_eq!(probes, [(14_001, 15_001)]);
+}
