@@ -345,6 +345,6 @@ fn after_a_probe_with_new_data_the_next_flight_is_probed_too() {
     script.inject(ack(1, 11_001).win(60_000));
     assert_eq!(script.take_all(), 4);
     script.wait(ms(100));
-    let probes: Vec<_> = script.take_sent().iter().map(|sent| sent.span()).collect();
+    let probes: Vec<_> = script.take_sent().iter().map(crate::segment::Sent::span).collect();
     assert_eq!(probes, [(14_001, 15_001)]);
 }
