@@ -166,10 +166,15 @@ impl Exchange {
         self.continue_left == 0
     }
 
-    /// Puts out what is left of a 100 (Continue) that has begun to go out: what comes next must not
-    /// end up in the middle of it. False when there was not room for all of it.
-    pub fn finish_continue(&mut self, out: &mut Out<'_>) -> bool {
-        usize::from(self.continue_left) == CONTINUE.len() || self.put_continue(out)
+    /// Whether 100 (Continue) is still to go out, or what is left of it.
+    pub const fn owes_continue(&self) -> bool {
+        self.continue_left > 0
+    }
+
+    /// Whether a part of 100 (Continue) has gone out: what comes next must not end up in the middle
+    /// of it.
+    pub const fn has_begun_continue(&self) -> bool {
+        self.owes_continue() && (self.continue_left as usize) < CONTINUE.len()
     }
 
     /// Whether what is left of the request's body can be read and thrown away, to keep the

@@ -1,7 +1,9 @@
-//! The threads that do what may block: opening and reading files, compressing, hashing passwords.
+//! The threads that do what may block: opening and reading files, listing folders, compressing, hashing
+//! passwords.
 //!
 //! Invariant: queues are bounded; a job that does not fit is refused at once. At most half of the
-//! threads work on what takes long (compressing, hashing), so that a file can always be opened.
+//! threads work on what takes long (listing, compressing, hashing), so that a file can always be
+//! opened.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,11 +16,11 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// What kind of work a job is; each kind has a queue of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Work {
-    /// Opens, stats, reads a little or lists a folder.
+    /// Opens, stats or reads a little.
     Lookup,
     /// Reads a part of a file so that it is in memory.
     Read,
-    /// Keeps a processor busy for milliseconds.
+    /// Keeps a processor busy for milliseconds, or lists a folder, which may be large.
     Compute,
 }
 

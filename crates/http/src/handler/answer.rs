@@ -23,7 +23,7 @@ impl<S: Service> Http<S> {
         input: &Input<'_>,
         exchange: &mut Exchange,
     ) -> Flow {
-        if !exchange.finish_continue(&mut cx.out) {
+        if exchange.has_begun_continue() && !self.put_continue(cx, exchange) {
             return Flow::Wait(Step::write(input.consumed()));
         }
         let Stage::Answering(response) = core::mem::replace(&mut exchange.stage, Stage::Sent)

@@ -17,7 +17,7 @@ impl<S: Service> Http<S> {
         exchange: &mut Exchange,
         limit: u64,
     ) -> Flow {
-        if !exchange.put_continue(&mut cx.out) {
+        if exchange.owes_continue() && !self.put_continue(cx, exchange) {
             return Flow::Wait(Step::write(input.consumed()));
         }
         let Some(token) = exchange.token else { return Flow::Last };
@@ -38,6 +38,15 @@ impl<S: Service> Http<S> {
                 Flow::On
             }
         }
+    }
+
+    /// Puts out what is left of 100 (Continue). False when there was not room for all of it.
+    pub(super) fn put_continue(&self, cx: &mut Cx<'_, Conn>, exchange: &mut Exchange) -> bool {
+        let is_out = exchange.put_continue(&mut cx.out);
+        if is_out {
+            self.counters.count_response(100);
+        }
+        is_out
     }
 
     /// What is left of the request's body is thrown away; its answer has been given.

@@ -107,6 +107,8 @@ fn a_body_held_back_is_asked_for_when_it_is_wanted() {
     let mut session = open();
     session.receive(post("/collect", "Expect: 100-Continue\r\nContent-Length: 5").as_bytes());
     assert_eq!(session.text(), CONTINUE);
+    // It was sent and never counted.
+    assert_eq!(session.counters().responses[0].get(), 1);
     session.receive(b"hello");
     session.receive(NEXT.as_bytes());
     assert_eq!(session.finish().unwrap().len(), 3);

@@ -116,7 +116,7 @@ impl SiteService {
         let (content, host, target) = (Arc::clone(&case.content), case.host, target.clone());
         let list = move || Outcome::Listed(listing::page(&content, host, &target, view));
         let failure = Outcome::Listed(Err(OpenError::Failed));
-        match self.jobs.post(Purpose::List, Work::Lookup, failure, list) {
+        match self.jobs.post(Purpose::List, Work::Compute, failure, list) {
             Some(job) => Err(Stop::Wait(job)),
             None => Err(self.busy(case, request)),
         }

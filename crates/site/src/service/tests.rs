@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use http::{Outcome, Service};
+use http::{Outcome, Reply, Service};
 
 use crate::harness::World;
 use crate::pool::Work;
@@ -94,6 +94,22 @@ fn a_coding_that_finds_no_room_gives_way_to_what_is_there() {
     for waiting in waiting {
         assert_eq!(world.finish(waiting, false).header("Content-Encoding"), Some("br"));
     }
+}
+
+/// Listings of large folders, which take long, had all threads, and files waited for them.
+#[test]
+fn a_file_does_not_wait_for_listings() {
+    let mut world = world("listing = true", &[("d/x", b"x"), ("a", b"a")]);
+    let listing = world.begin("GET", "/d/", &[]).unwrap_err();
+    world.await_wake(listing.id);
+    let held = hold_up(&world);
+    // It is known to be a folder now, and is to be listed.
+    assert!(matches!(world.service.resume(listing.token), Reply::Later(_)));
+    let file = world.begin("GET", "/a", &[]).unwrap_err();
+    drop(held);
+    assert_eq!(world.finish(file, false).text(), "a");
+    assert!(!world.was_woken(listing));
+    assert!(world.finish(listing, false).text().contains(">x<"));
 }
 
 #[test]

@@ -199,7 +199,12 @@ impl World {
         }
     }
 
-    fn await_wake(&self, wanted: ConnId) {
+    /// Whether this was woken before what was last waited for.
+    pub fn was_woken(&self, waiting: Waiting) -> bool {
+        self.woken.borrow().contains(&waiting.id)
+    }
+
+    pub fn await_wake(&self, wanted: ConnId) {
         let mut woken = self.woken.borrow_mut();
         loop {
             if let Some(index) = woken.iter().position(|id| *id == wanted) {
