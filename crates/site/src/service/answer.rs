@@ -265,7 +265,7 @@ fn redirect(status: u16, location: &str) -> Response {
     Response { headers: HeaderBlock::Owned(line.into_bytes()), ..Response::new(status) }
 }
 
-const fn status(error: OpenError) -> u16 {
+pub(super) const fn status(error: OpenError) -> u16 {
     match error {
         OpenError::NotFound => 404,
         OpenError::Forbidden => 403,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Request;
 
 use super::SiteService;
-use super::answer::Stop;
+use super::answer::{Stop, status};
 use super::exchanges::Case;
 use super::jobs::{Outcome, Place, Purpose};
 use crate::builtin;
@@ -110,7 +110,7 @@ impl SiteService {
         if let Some(listing) = &case.listing {
             return match listing.clone() {
                 Ok(page) => Ok(page),
-                Err(_) => Err(Stop::from(self.error(case, request, 500)?)),
+                Err(error) => Err(Stop::from(self.error(case, request, status(error))?)),
             };
         }
         let (content, host, target) = (Arc::clone(&case.content), case.host, target.clone());

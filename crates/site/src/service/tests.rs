@@ -112,6 +112,17 @@ fn a_file_does_not_wait_for_listings() {
     assert!(world.finish(listing, false).text().contains(">x<"));
 }
 
+/// Whatever went wrong with a listing was an internal error.
+#[test]
+fn a_folder_that_goes_before_it_is_listed_is_not_there() {
+    let mut world = world("listing = true", &[("d/x", b"x")]);
+    let listing = world.begin("GET", "/d/", &[]).unwrap_err();
+    world.await_wake(listing.id);
+    std::fs::remove_dir_all(world.root().join("d")).unwrap();
+    assert!(matches!(world.service.resume(listing.token), Reply::Later(_)));
+    assert_eq!(world.finish(listing, false).status, 404);
+}
+
 #[test]
 fn a_connection_that_ends_while_it_waits_leaves_nothing_behind() {
     let mut world = world("", &[("a", b"a")]);
