@@ -1,8 +1,8 @@
 //! Where many connections are to send requests as fast as they may, they gather first. Else those that
 //! are open would keep the server from accepting the others, whose attempts it drops once its queue is
 //! full, and the kernel repeats only after a second: that would be in the figures, and be no
-//! doing of the server's. Invariant: nobody waits for longer than [`LONGEST`], or for those who
-//! cannot come.
+//! doing of the server's. The time that is measured begins when they begin. Invariant: nobody waits for
+//! longer than [`LONGEST`], or for those who cannot come.
 
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ impl Run {
             return;
         }
         self.gathering = None;
+        self.measure_from(now);
         for id in self.seats.iter().filter_map(|seat| seat.id) {
             place.wake.wake(id);
         }

@@ -239,14 +239,26 @@ impl Run {
     /// Whether the phase is over.
     pub fn is_over(&self, now: Instant) -> bool {
         match self.end {
-            Some(end) => now >= end,
+            // Nothing is sent while connections gather.
+            Some(end) => self.gathering.is_none() && now >= end,
             None => self.budget == Some(0) && self.under_way == 0,
+        }
+    }
+
+    /// Has the measured time begin now, if it has begun already and nothing was sent in it.
+    pub fn measure_from(&mut self, now: Instant) {
+        let late = now.since(self.measured);
+        if late > Duration::ZERO {
+            self.measured = now;
+            self.end = self.end.map(|end| end + late);
+            (self.span, self.next_span) = (Some(0), now + self.phase.span());
         }
     }
 
     /// When something is to be done even if nothing happens.
     pub fn next_time(&self, now: Instant) -> Instant {
-        let mut time = self.end.map_or(self.next_span, |end| end.min(self.next_span));
+        let end = self.end.filter(|_| self.gathering.is_none());
+        let mut time = end.map_or(self.next_span, |end| end.min(self.next_span));
         if let Some(arrivals) = &self.arrivals
             && !self.ready.is_empty()
             && self.budget != Some(0)

@@ -1,6 +1,8 @@
 //! What is counted, and what is not: each of these was wrong once.
 
+use std::cell::Cell;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::rc::Rc;
 use std::time::Duration;
 
 use app::End;
@@ -114,5 +116,29 @@ fn a_server_that_vanished_has_not_cut_the_connection() {
         let phase = Phase { until: Until::Requests(1), connections: 1, ..phase() };
         let tally = World::new(vec![phase], server).run(2_000 * MS);
         assert_eq!((tally.errors(kind), tally.all_errors()), (1, 1), "{why:?}");
+    }
+}
+
+/// 2,000 connections take 3 ms to be open here: a phase of 2 ms was over before its first request.
+#[test]
+fn the_time_that_connections_gather_is_not_that_in_which_requests_are_sent() {
+    for (time, warmup) in [(2 * MS, Duration::ZERO), (20 * MS, MS), (20 * MS, 10 * MS)] {
+        let first = Rc::new(Cell::new(None));
+        let (seen, mut answer) = (Rc::clone(&first), answering(MS, OK));
+        let server: Server = Box::new(move |now, bytes| {
+            seen.set(seen.get().or(Some(now)));
+            answer(now, bytes)
+        });
+        let until = Until::Time(time);
+        let phase = Phase { connections: 2_000, until, warmup, ..phase() };
+        let mut world = World::new(vec![phase], server);
+        let (start, tally) = (world.now, world.run(2_000 * MS));
+        assert_eq!(world.board.time.get(), time.as_nanos() as u64);
+        let began = first.get().unwrap().max(start + warmup);
+        assert!(world.now.since(began) >= time, "{time:?} {warmup:?}");
+        // Each connection has an answer every 1.1 ms or so.
+        let least = 2_000 * (time.as_millis() as u64) * 8 / 10;
+        assert!(tally.answers + tally.unanswered >= least, "{time:?}: {}", tally.answers);
+        assert_eq!(tally.connect.count(), 2_000);
     }
 }
