@@ -10,8 +10,10 @@ use crate::{Question, Tree};
 /// for in `listen`; the kernel cuts it to this.
 const BACKLOG: u64 = 4_096;
 /// Outgoing connections from one address to one address: above this many ports in use, connect()
-/// looks for one for a hundred times longer (Linux 6.18: past about half of the default range).
-const PORTS_WANTED: (u64, u64) = (1_024, 65_535);
+/// looks for one for a hundred times longer (Linux 6.18: past about half of the default range). Those from
+/// 61,000 on, which are not the kernel's as Linux comes, stay free: crore's own stack connects from them on an
+/// interface that it shares with the kernel (`--net xdp`).
+const PORTS_WANTED: (u64, u64) = (1_024, 60_999);
 
 const LIMITS_FILE: &str = "/etc/security/limits.d/90-crore.conf";
 /// CAP_SYS_RESOURCE, in the mask that /proc shows.
