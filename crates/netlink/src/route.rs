@@ -129,16 +129,19 @@ pub(super) const fn family(address: IpAddr) -> u8 {
     }
 }
 
-/// What a message says. `None` when it is of no interest here.
-pub(super) fn parse(kind: u16, body: &[u8]) -> Option<News> {
-    match kind {
+/// What a message says: nothing when it is of no interest here, and a route for each way that it has.
+pub(super) fn parse(kind: u16, body: &[u8]) -> Vec<News> {
+    let one = match kind {
         NEW_LINK => parse_link(body).map(News::Link),
         DELETE_LINK => parse_gone(body),
         NEW_ADDRESS | DELETE_ADDRESS => parse_address(body, kind == NEW_ADDRESS),
-        NEW_ROUTE | DELETE_ROUTE => parse_route(body, kind == NEW_ROUTE),
+        NEW_ROUTE | DELETE_ROUTE => {
+            return parse_routes(body, kind == NEW_ROUTE).unwrap_or_default();
+        }
         NEW_NEIGHBOR | DELETE_NEIGHBOR => parse_neighbor(body, kind == NEW_NEIGHBOR),
         _ => None,
-    }
+    };
+    one.into_iter().collect()
 }
 
 fn parse_link(body: &[u8]) -> Option<Link> {
@@ -184,7 +187,7 @@ fn parse_address(body: &[u8], present: bool) -> Option<News> {
     Some(News::Address { index, address: local.or(first)?, present })
 }
 
-fn parse_route(body: &[u8], present: bool) -> Option<News> {
+fn parse_routes(body: &[u8], present: bool) -> Option<Vec<News>> {
     /// `RT_TABLE_MAIN` and `RTN_UNICAST`.
     const MAIN: u8 = 254;
     const UNICAST: u8 = 1;
@@ -192,16 +195,45 @@ fn parse_route(body: &[u8], present: bool) -> Option<News> {
     if *body.get(4)? != MAIN || *body.get(7)? != UNICAST {
         return None;
     }
-    let (mut prefix, mut gateway, mut index) = (unspecified(family)?, None, None);
-    for (kind, value) in attributes(body.get(12..)?) {
+    let (mut prefix, mut index, mut ways) = (unspecified(family)?, None, Vec::new());
+    let own = body.get(12..)?;
+    for (kind, value) in attributes(own) {
         match kind {
             1 => prefix = ip(family, value)?,
             4 => index = u32_at(value, 0),
-            5 => gateway = ip(family, value),
+            // `RTA_MULTIPATH`: the ways are within.
+            9 => ways.extend(next_hops(value).map(|(on, within)| (on, gateway(family, within)))),
             _ => {}
         }
     }
-    Some(News::Route { index: index?, route: Route { prefix, length, gateway }, present })
+    if let Some(index) = index.filter(|_| ways.is_empty()) {
+        ways.push((index, gateway(family, own)));
+    }
+    let route = |(index, gateway)| {
+        let route = Route { prefix, length, gateway };
+        News::Route { index, route, present }
+    };
+    Some(ways.into_iter().map(route).collect())
+}
+
+/// The router among a route's attributes, if there is one: for IPv4 it may have an IPv6 address (RFC 5549).
+fn gateway(family: u8, attributes_of_it: &[u8]) -> Option<IpAddr> {
+    attributes(attributes_of_it).find_map(|(kind, value)| match kind {
+        5 => ip(family, value),
+        // `RTA_VIA`: the family, in two bytes, and the address.
+        18 => ip(u8::try_from(u16_at(value, 0)?).ok()?, value.get(2..)?),
+        _ => None,
+    })
+}
+
+/// Several ways of one route, `struct rtnexthop`: over which interface, and attributes.
+fn next_hops(mut bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(bytes, 0)?);
+        let (index, within) = (u32_at(bytes, 4)?, bytes.get(8..length)?);
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((index, within))
+    })
 }
 
 fn parse_neighbor(body: &[u8], present: bool) -> Option<News> {
@@ -249,10 +281,10 @@ fn text(value: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        DELETE_LINK, DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, dump, parse,
+        DELETE_LINK, DELETE_NEIGHBOR, NEW_LINK, NEW_NEIGHBOR, NEW_ROUTE, News, Route, dump, parse,
         use_neighbor,
     };
-    use crate::message::messages;
+    use crate::message::{messages, put};
 
     /// A neighbour that answered, one that did not, and one that the kernel has forgotten.
     #[test]
@@ -267,17 +299,49 @@ mod tests {
         };
         let news = |mac| News::Neighbor { index: 7, address: [192, 0, 2, 1].into(), mac };
         let (mac, reachable, failed, incomplete) = ([2, 0, 0, 0, 0, 9], 0x02, 0x20, 0x01);
-        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(reachable)), Some(news(Some(mac))));
-        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(failed)), Some(news(None)));
-        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(incomplete)), None);
-        assert_eq!(parse(DELETE_NEIGHBOR, &neighbor(reachable)), Some(news(None)));
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(reachable)), [news(Some(mac))]);
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(failed)), [news(None)]);
+        assert_eq!(parse(NEW_NEIGHBOR, &neighbor(incomplete)), []);
+        assert_eq!(parse(DELETE_NEIGHBOR, &neighbor(reachable)), [news(None)]);
     }
 
     #[test]
     fn an_interface_that_leaves_a_bridge_is_still_there() {
         let gone = |family| parse(DELETE_LINK, &[family, 0, 0, 0, 7, 0, 0, 0]);
-        assert_eq!(gone(0), Some(News::LinkGone { index: u32::from_ne_bytes([7, 0, 0, 0]) }));
-        assert_eq!(gone(7), None);
+        assert_eq!(gone(0), [News::LinkGone { index: u32::from_ne_bytes([7, 0, 0, 0]) }]);
+        assert_eq!(gone(7), []);
+    }
+
+    #[test]
+    fn a_route_of_several_ways_is_one_for_each() {
+        let mut body = vec![2, 16, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+        put(&mut body, 1, &[10, 8, 0, 0]);
+        let mut ways = Vec::new();
+        for (index, kind, value) in [
+            (7_u32, 5, &[10, 0, 0, 2][..]),
+            (8, 18, &[&[10, 0][..], &[0xfd; 16]].concat()),
+            (9, 1, &[]),
+        ] {
+            let mut within = Vec::new();
+            put(&mut within, kind, value);
+            ways.extend((8 + within.len() as u16).to_ne_bytes());
+            ways.extend([0, 0]);
+            ways.extend(index.to_ne_bytes());
+            ways.extend(within);
+        }
+        put(&mut body, 9, &ways);
+        let by = |index, gateway| {
+            let route = Route { prefix: [10, 8, 0, 0].into(), length: 16, gateway };
+            News::Route { index, route, present: true }
+        };
+        let expected =
+            [by(7, Some([10, 0, 0, 2].into())), by(8, Some([0xfd; 16].into())), by(9, None)];
+        if cfg!(target_endian = "little") {
+            assert_eq!(parse(NEW_ROUTE, &body), expected);
+        }
+        for end in 0..body.len() {
+            assert!(parse(NEW_ROUTE, &body[..end]).len() <= 2);
+        }
     }
 
     /// Whatever the kernel sends, or half of it, is read without a panic.

@@ -197,9 +197,7 @@ impl Netlink {
             match recv(&self.descriptor, &mut self.buffer[..], RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
                     for (kind, body) in message::messages(&self.buffer[..length]) {
-                        if let Some(news) = route::parse(kind, body) {
-                            hear(news);
-                        }
+                        route::parse(kind, body).into_iter().for_each(&mut hear);
                     }
                 }
                 Err(Errno::NOBUFS) => is_all = false,

@@ -129,6 +129,27 @@ fn what_was_lost_in_a_flood_of_changes_is_found_out() {
     assert_eq!(routes, 1_000, "each once");
 }
 
+/// A route that leads several ways, or to a router of the other family, was none: nothing could be sent.
+#[test]
+fn every_way_of_a_route_is_known() {
+    let Some(bench) = Bench::new() else { return };
+    let host = &bench.lab.hosts[0];
+    ip(
+        host,
+        &format!(
+            "route add 10.8.0.0/16 nexthop via 10.0.0.2 dev {INTERFACE} nexthop via 10.0.0.3 dev {INTERFACE}\n\
+             route add 10.7.0.0/16 via inet6 fe80::2 dev {INTERFACE}\n"
+        ),
+    );
+    let routes = host.run(|| Interface::look_up(INTERFACE)).unwrap().routes;
+    let gateways = |prefix: [u8; 4]| {
+        let of = routes.iter().filter(|route| route.prefix == IpAddr::from(prefix));
+        of.map(|route| route.gateway.unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(gateways([10, 8, 0, 0]), ["10.0.0.2", "10.0.0.3"]);
+    assert_eq!(gateways([10, 7, 0, 0]), ["fe80::2"]);
+}
+
 /// The server went on, and nothing ever arrived.
 #[test]
 fn an_interface_that_is_removed_is_an_end() {
