@@ -55,7 +55,8 @@ pub struct Counters {
     pub short_sources: Counter,
     /// Connections ended because they held more unconsumed bytes than they may.
     pub overflowed: Counter,
-    /// Times an accept failed for want of descriptors or memory.
+    /// Times an accept failed for want of descriptors or memory, or because the listening socket was
+    /// shut down by who shares it.
     pub accept_failures: Counter,
     /// Bytes received.
     pub bytes_in: Counter,

@@ -1,6 +1,6 @@
 //! The listeners of one engine: [`Doors`]. Invariant: while descriptors last, one is kept in
 //! reserve, so that when they run out a waiting client can still be taken in, told, and sent away;
-//! and running out never makes accepting spin, because it pauses.
+//! and neither running out nor a socket that was shut down makes accepting spin, because it pauses.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -32,7 +32,8 @@ pub(crate) enum Accepted {
     Nobody,
     /// That one was gone before it was taken in.
     Lost,
-    /// No descriptor or no memory.
+    /// Nobody can be taken in for now: no descriptor, no memory, or who shares the socket has shut it
+    /// down.
     Exhausted(Errno),
 }
 
@@ -99,7 +100,9 @@ impl Accepted {
     pub const fn from_error(errno: Errno) -> Self {
         match errno {
             Errno::AGAIN => Self::Nobody,
-            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Self::Exhausted(errno),
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::INVAL => {
+                Self::Exhausted(errno)
+            }
             // accept(2): errors of the new connection itself are reported here, too.
             _ => Self::Lost,
         }

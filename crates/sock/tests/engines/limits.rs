@@ -16,6 +16,7 @@ on_both_engines! {
     the_longest_idle_makes_way
     one_client_has_only_so_many
     listeners_of_two_shards_share_a_port
+    a_listener_that_was_shut_down_is_let_rest
 }
 
 fn with(limits: Limits, farewell: &'static [u8]) -> impl FnOnce() -> Setup {
@@ -101,6 +102,25 @@ fn rustix_bound(from: &str, to: std::net::SocketAddr) -> TcpStream {
     bind(&socket, &from.parse::<std::net::SocketAddr>().unwrap()).unwrap();
     connect(&socket, &to).unwrap();
     socket.into()
+}
+
+/// Whoever shares a listening socket can shut it down for all. It was then asked again at once for ever.
+fn a_listener_that_was_shut_down_is_let_rest<E: TestEngine>() {
+    let (share, shared) = std::sync::mpsc::channel();
+    let setup = move || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        share.send(socket.try_clone().unwrap()).unwrap();
+        let listeners = vec![Listener::from_fd(socket.into()).unwrap()];
+        Setup { listeners, ..Setup::default() }
+    };
+    serve_with::<E>(setup, echo, move |server| {
+        let mut client = server.connect();
+        ask(&mut client, b"x", 1);
+        let shared = shared.recv().unwrap();
+        rustix::net::shutdown(&shared, rustix::net::Shutdown::Both).unwrap();
+        until("accepting rests, and is tried again", || server.counters.accept_failures.get() >= 3);
+        ask(&mut client, b"y", 1);
+    });
 }
 
 fn listeners_of_two_shards_share_a_port<E: TestEngine>() {
