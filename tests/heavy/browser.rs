@@ -23,7 +23,7 @@ const SHOW_MAX: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 8_000;
 
 /// How long requests have been coming when the picture is taken, for the graph to show them.
-const SEEN: Duration = Duration::from_secs(10);
+const SEEN: Duration = Duration::from_secs(4);
 
 /// What the page shows under this identifier, as a number.
 fn shown(id: &str) -> String {
@@ -37,7 +37,7 @@ fn is_at_least(least: usize) -> impl Fn(&str) -> bool {
 /// Starts requests for some seconds more than [`SEEN`].
 fn load(address: SocketAddr) -> Outcome<Process> {
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t1", "-c64", "-d13s"]).arg(format!("http://{address}/"));
+    wrk.args(["-t1", "-c64", "-d7s"]).arg(format!("http://{address}/"));
     Process::start(wrk)
 }
 

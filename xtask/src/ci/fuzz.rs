@@ -22,7 +22,6 @@ const SECONDS_MOST: u32 = 60;
 
 /// Runs all targets, with cargo-fuzz, which is installed if it is missing.
 pub fn run(root: &Path) -> Outcome<Tally> {
-    super::nightly(&["rust-src"])?;
     if !program_exists("cargo-fuzz") {
         Invocation::new("cargo").arguments(&["install", "cargo-fuzz", "--locked"]).run()?;
     }

@@ -42,8 +42,9 @@ pub fn run() -> Outcome {
     report.step("tidy", || tidy::run().map(|()| Tally::default()));
     report.step("RFC 9293", || requirements::check(&metadata));
     report.step("no standard library", bare);
-    report.step("Miri", || interpret(root));
-    report.step("fuzzing", || fuzz::run(root));
+    // Before the two that need it, which would else install it at the same time.
+    report.step("nightly toolchain", || nightly(&["miri", "rust-src"]).map(|()| Tally::default()));
+    report.both(("Miri", || interpret(root)), ("fuzzing", || fuzz::run(root)));
     report.step("simulated worlds", || crate::sim::run(&[]).map(|()| Tally::default()));
     report.step("heavy tests", || heavy(&metadata));
     report.finish()
@@ -72,7 +73,6 @@ fn bare() -> Outcome<Tally> {
 }
 
 fn interpret(root: &Path) -> Outcome<Tally> {
-    nightly(&["miri", "rust-src"])?;
     let packages: Vec<&str> =
         INTERPRETED.iter().flat_map(|package| ["--package", package]).collect();
     Invocation::new("rustup")

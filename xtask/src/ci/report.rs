@@ -1,5 +1,6 @@
 //! What passed and what failed, step by step.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -37,8 +38,28 @@ impl Report {
     /// Runs one step and writes down how it went.
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Outcome<Tally>) {
         println!("\n=== {name}");
-        let start = Instant::now();
-        let outcome = work();
+        self.write_down(name, timed(work));
+    }
+
+    /// Runs two steps at once, each of which keeps one processor busy and no more. What they print is mixed;
+    /// what a failed one printed last is repeated at the end.
+    pub fn both<A, B>(&mut self, (one, work): (&str, A), (other, more): (&str, B))
+    where
+        A: FnOnce() -> Outcome<Tally> + Send,
+        B: FnOnce() -> Outcome<Tally>,
+    {
+        println!("\n=== {one}, and {other} at the same time");
+        let (first, second) = thread::scope(|scope| {
+            let first = scope.spawn(|| timed(work));
+            let second = timed(more);
+            let broken = |_| (Err("it panicked".into()), Duration::ZERO);
+            (first.join().unwrap_or_else(broken), second)
+        });
+        self.write_down(one, first);
+        self.write_down(other, second);
+    }
+
+    fn write_down(&mut self, name: &str, (outcome, took): (Outcome<Tally>, Duration)) {
         let tally = match &outcome {
             Ok(tally) if *tally == Tally::default() => Tally { passed: 1, failed: 0 },
             Ok(tally) => *tally,
@@ -53,7 +74,7 @@ impl Report {
         };
         self.total.passed += tally.passed;
         self.total.failed += tally.failed;
-        let line = format!("{verdict}  {:>6}  {name}", seconds(start.elapsed()));
+        let line = format!("{verdict}  {:>6}  {name}", seconds(took));
         println!("=== {line}");
         self.lines.push(line);
     }
@@ -73,13 +94,32 @@ impl Report {
     }
 }
 
+fn timed(work: impl FnOnce() -> Outcome<Tally>) -> (Outcome<Tally>, Duration) {
+    let start = Instant::now();
+    let outcome = work();
+    (outcome, start.elapsed())
+}
+
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Tally;
+    use super::{Report, Tally};
+
+    #[test]
+    fn of_two_steps_at_once_each_is_written_down_for_itself() {
+        let mut report = Report::default();
+        let failed = || Err("broken".into());
+        report.both(("one", || Ok(Tally { passed: 3, failed: 0 })), ("other", failed));
+        assert_eq!(report.total, Tally { passed: 3, failed: 1 });
+        assert_eq!(report.failures, ["other: broken"]);
+        assert!(report.lines[0].starts_with("passed") && report.lines[0].ends_with("one"));
+        report.both(("one", || panic!("on purpose")), ("other", || Ok(Tally::default())));
+        assert_eq!(report.failures[1], "one: it panicked");
+        assert!(report.finish().is_err());
+    }
 
     #[test]
     fn tests_are_counted_from_what_their_program_prints() {
