@@ -11,12 +11,16 @@ use super::report::Tally;
 /// How long all of them may take, also when they are told to carry gigabytes.
 const MINUTES: u32 = 15;
 
+/// How long they may take to be built, beside the command.
+const BUILD_MINUTES: u32 = 20;
+
 /// Builds crore and the tests, both at once, and runs the tests one after the other: each wants the
 /// machine for itself.
 pub fn heavy(metadata: &Metadata, arguments: &[&str]) -> Outcome<Tally> {
     // The last step of a release build, its link, leaves all processors but one to others.
     let (program, built) = thread::scope(|scope| {
-        let tests = scope.spawn(|| tests(metadata).arguments(&["--no-run"]).run());
+        let tests =
+            scope.spawn(|| tests(metadata).arguments(&["--no-run"]).minutes(BUILD_MINUTES).run());
         let broken = |_| Err("building the heavy tests panicked".into());
         (crate::build::crore(metadata), tests.join().unwrap_or_else(broken))
     });

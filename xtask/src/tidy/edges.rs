@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dhcp", &["base", "mem", "port", "wire"]),
     ("stack", &["app", "base", "mem", "port", "tcp", "wire"]),
     ("sock", &["app", "base", "mem"]),
-    ("shard", &["app", "base", "mem", "sock", "stack"]),
+    ("shard", &["app", "base"]),
     // What is served knows the contract and nothing below it: that lets it run on every engine.
     ("http", &["app", "base"]),
     ("site", &["app", "base", "http"]),
@@ -29,7 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("chart", &[]),
     // Reads the machine; what an engine costs is told to it.
     ("doctor", &["base", "netlink"]),
-    ("load", &["app", "base", "chart", "http"]),
+    ("load", &["app", "base"]),
     ("probe", &["app", "base", "chart", "crore", "http", "shard", "stack"]),
     ("sim", &["app", "base", "http", "mem", "port", "stack", "tcp", "wire"]),
     ("crore", &["app", "base", "dhcp", "http", "port-tap", "port-xdp", "shard", "sock", "stack"]),
