@@ -31,7 +31,12 @@ fn two_thousand_connections_give_all_figures() {
         "requests_per_second",
         "rss_bytes",
         "server_bytes_per_connection",
+        "undisturbed",
+        "undisturbed_at_70_percent",
     ];
+    // Missing where the kernel does not say how long a thread waits.
+    let says = report["kept_waiting"].get("server").is_some();
+    let expected = &expected[..expected.len() - if says { 0 } else { 2 }];
     assert_eq!(names, expected);
     assert_documented(&report, include_str!("../../../docs/demo.md"), &[]);
     assert_eq!(report["connections"], 2_000);
@@ -46,6 +51,15 @@ fn two_thousand_connections_give_all_figures() {
         let latency = |name: &str| number(&report[figures][name]);
         assert!(latency("p50") > 0.0);
         assert!(latency("p50") <= latency("p99") && latency("p99") <= latency("p999"));
+    }
+    for figures in ["undisturbed", "undisturbed_at_70_percent"].into_iter().filter(|_| says) {
+        let calm = &report[figures];
+        assert!((0.0..=1.0).contains(&number(&calm["part_of_time"])), "{calm}");
+        // Missing on a machine so busy that there is no such time.
+        if let Some(latency) = calm.get("latency_us") {
+            let [p50, p99, p999] = ["p50", "p99", "p999"].map(|name| number(&latency[name]));
+            assert!(0.0 < p50 && p50 <= p99 && p99 <= p999, "{calm}");
+        }
     }
     assert!(number(&report["churn_per_second"]) > 0.0);
     let busy = ["server", "clients"].map(|end| number(&report["busy"][end]));

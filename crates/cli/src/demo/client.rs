@@ -11,12 +11,13 @@ use hdrhistogram::Histogram;
 use stack::port::Port;
 use stack::{Native, ReserveError};
 
-use super::crowd::{Call, Crowd};
+use super::crowd::{Call, Crowd, Latencies};
 use super::memory;
 use super::network::Network;
 use super::polling::Polling;
 use super::processor::Thread;
 use super::server::Watch;
+use super::undisturbed::{Slices, Undisturbed};
 
 /// Requests under way at once at full load: as few as keep both ends busy.
 const ASKING: u32 = 128;
@@ -68,10 +69,10 @@ pub struct Findings {
     pub costs: Vec<f64>,
     /// The requests at the end.
     pub asked: Asked,
-    /// From when a request was due to its answer, in nanoseconds.
-    pub latencies: Histogram<u64>,
+    /// How long their answers took.
+    pub latencies: Measured,
     /// The same at a part of that rate, unless a rate was given.
-    pub relaxed: Option<(Asked, Histogram<u64>)>,
+    pub relaxed: Option<(Asked, Measured)>,
     /// Connections opened, used once and closed a second, and the share of its time that the server
     /// needed for that.
     pub churn: (f64, f64),
@@ -81,6 +82,15 @@ pub struct Findings {
     pub lost: u32,
     /// Bytes of memory resident while everything was open, of the whole process.
     pub resident: u64,
+}
+
+/// Latencies from when a request was due to its answer.
+#[derive(Debug)]
+pub struct Measured {
+    /// In nanoseconds.
+    pub all: Histogram<u64>,
+    /// Those of the time in which both ends had their processors; none where the kernel does not say.
+    pub undisturbed: Option<Undisturbed>,
 }
 
 /// A time of asking, as counted at both ends.
@@ -217,11 +227,17 @@ impl<P: Port<Error: fmt::Display>> Client<P> {
         &mut self,
         time: Duration,
         rate: Option<f64>,
-    ) -> Result<(Asked, Histogram<u64>), Stalled> {
-        self.crowd.latencies = Some(Crowd::histogram());
+    ) -> Result<(Asked, Measured), Stalled> {
+        let ends = [self.server.thread(), &self.thread];
+        let slices = Slices::begin(shard::time::now(), ends);
+        self.crowd.latencies = Some(Latencies { all: Crowd::histogram(), slices });
         let asked = self.ask(time, rate)?;
-        let latencies = self.crowd.latencies.take().unwrap_or_else(Crowd::histogram);
-        Ok((asked, latencies))
+        let (all, slices) = match self.crowd.latencies.take() {
+            Some(Latencies { all, slices }) => (all, slices),
+            None => (Crowd::histogram(), None),
+        };
+        let undisturbed = slices.map(|slices| slices.end(shard::time::now()));
+        Ok((asked, Measured { all, undisturbed }))
     }
 
     /// Opens connections besides those that are open, asks once over each, and closes it.
@@ -302,6 +318,10 @@ impl<P: Port<Error: fmt::Display>> Client<P> {
                 self.busy += over.since(now).as_nanos() as u64;
             }
             now = over;
+            if let Some(slices) = self.crowd.latencies.as_mut().and_then(|all| all.slices.as_mut())
+            {
+                slices.tick(now);
+            }
         }
         while self.crowd.under_way > 0 {
             now = shard::time::now();
@@ -360,7 +380,7 @@ impl<P: Port<Error: fmt::Display>> Client<P> {
             packets: self.server.packets(),
             busy: self.server.busy(),
             client_busy: 0,
-            waited: Waited { server: self.server.waited(), client: self.thread.waited() },
+            waited: Waited { server: self.server.thread().waited(), client: self.thread.waited() },
         }
     }
 }

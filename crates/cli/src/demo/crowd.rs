@@ -7,6 +7,7 @@ use base::{ConnId, Instant};
 use hdrhistogram::Histogram;
 
 use super::network::{Network, PORTS};
+use super::undisturbed::Slices;
 
 /// What the server answers with.
 pub const ANSWER: &str = "One of ten million.\n";
@@ -15,7 +16,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
 const GOOD: &[u8] = b"HTTP/1.1 200 ";
 
 /// The longest latency told apart from longer ones.
-const LATENCY_MAX_NS: u64 = 60_000_000_000;
+pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 
 /// What a client remembers of its connection.
 #[derive(Clone, Copy, Default, Debug)]
@@ -59,7 +60,25 @@ pub struct Crowd {
     pub due: u64,
     pub interval: u64,
     /// From when a request was due to its answer, in nanoseconds, while that is measured.
-    pub latencies: Option<Histogram<u64>>,
+    pub latencies: Option<Latencies>,
+}
+
+/// How long answers take.
+#[derive(Debug)]
+pub struct Latencies {
+    /// All of them.
+    pub all: Histogram<u64>,
+    /// Slice by slice; none where the kernel does not say who had the processors.
+    pub slices: Option<Slices>,
+}
+
+impl Latencies {
+    fn record(&mut self, nanos: u64) {
+        self.all.saturating_record(nanos);
+        if let Some(slices) = &mut self.slices {
+            slices.record(nanos);
+        }
+    }
 }
 
 impl Crowd {
@@ -154,7 +173,7 @@ impl Handler for Crowd {
             // Not the time of the turn: what waits in a batch waits.
             let taken = shard::time::now().since(Instant::from_nanos(cx.conn.due));
             let nanos = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
-            latencies.saturating_record(nanos);
+            latencies.record(nanos);
         }
         cx.conn.due = 0;
         self.under_way -= 1;

@@ -6,7 +6,8 @@
 //!   Each shard polls ([`polling`]).
 //! - [`veth`] is a wire of the kernel's in place of that of memory, and [`bystander`] a client of the
 //!   kernel's there.
-//! - [`processor`] says whether others had the processors meanwhile.
+//! - [`processor`] says whether others had the processors meanwhile, [`undisturbed`] what latencies were while
+//!   nobody had.
 //! - [`memory`] says beforehand whether it fits, [`progress`] where things are, [`report`] what
 //!   was found.
 //!
@@ -23,6 +24,7 @@ mod processor;
 mod progress;
 pub mod report;
 mod server;
+mod undisturbed;
 mod veth;
 
 use std::fmt::Display;

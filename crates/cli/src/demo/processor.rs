@@ -4,7 +4,8 @@
 //! request under way waited too, and at a given rate so did all that fell due meanwhile. Without this
 //! a latency says as much of the machine as of the stack.
 
-use std::fs;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,9 +23,27 @@ impl Thread {
 
     /// How long it has waited, ready to run, since it began. None where the kernel does not count that.
     pub fn waited(&self) -> Option<Duration> {
+        self.schedule()?.waited()
+    }
+
+    /// Opens what the scheduler says of it, to be read again and again.
+    pub fn schedule(&self) -> Option<Schedule> {
         let thread = self.0.get()?.as_raw_nonzero();
-        let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
-        parse(&text)
+        File::open(format!("/proc/self/task/{thread}/schedstat")).ok().map(Schedule)
+    }
+}
+
+/// What the scheduler says of a thread.
+#[derive(Debug)]
+pub struct Schedule(File);
+
+impl Schedule {
+    /// As [`Thread::waited`], in about a microsecond.
+    pub fn waited(&self) -> Option<Duration> {
+        // Three numbers of 64 bits.
+        let mut text = [0; 64];
+        let length = self.0.read_at(&mut text, 0).ok()?;
+        parse(str::from_utf8(&text[..length]).ok()?)
     }
 }
 

@@ -11,7 +11,9 @@ use serde::Serialize;
 use crate::serve::capacity::KERNEL_BYTES;
 
 use super::bystander::Found;
-use super::client::{Asked, Findings, Waited};
+use super::client::{Asked, Findings, Measured, Waited};
+use super::crowd::Crowd;
+use super::undisturbed::Undisturbed;
 
 /// What a demonstration found.
 #[derive(Clone, Debug, Serialize)]
@@ -34,11 +36,16 @@ pub struct Report {
     pub latency_us: Latency,
     /// Parts of that time in which others had the processors of server and clients.
     pub kept_waiting: KeptWaiting,
+    /// The latency in those parts of the time in which nobody had; missing where the kernel does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undisturbed: Option<Calm>,
     /// The same at 70 % of that rate; missing where a rate was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_at_70_percent_us: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_waiting_at_70_percent: Option<KeptWaiting>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undisturbed_at_70_percent: Option<Calm>,
     /// Connections opened, used for one request and closed a second, beside those that stay open.
     pub churn_per_second: u64,
     /// The part of its time that the server needed for that.
@@ -80,6 +87,16 @@ pub struct KeptWaiting {
     server: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<f64>,
+}
+
+/// What latencies were while both ends had their processors.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Calm {
+    /// The part of the time that this is of.
+    part_of_time: f64,
+    /// Missing where that is none of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<Latency>,
 }
 
 /// Percentiles in microseconds.
@@ -135,8 +152,10 @@ impl Report {
             },
             latency_us: Latency::of(findings.iter().map(|found| &found.latencies)),
             kept_waiting: KeptWaiting::of(findings.iter().map(|found| &found.asked)),
+            undisturbed: Calm::of(findings.iter().map(|found| &found.latencies)),
             latency_at_70_percent_us: (!relaxed.is_empty())
                 .then(|| Latency::of(relaxed.iter().map(|(_, latencies)| latencies))),
+            undisturbed_at_70_percent: Calm::of(relaxed.iter().map(|(_, latencies)| latencies)),
             kept_waiting_at_70_percent: (!relaxed.is_empty())
                 .then(|| KeptWaiting::of(relaxed.iter().map(|(asked, _)| asked))),
             churn_per_second: findings.iter().map(|found| found.churn.0).sum::<f64>() as u64,
@@ -158,6 +177,32 @@ impl KernelClient {
             p99_ms: at(0.99),
             max_ms: hundredths(found.latencies.max() as f64 / 1e6),
         }
+    }
+}
+
+impl Calm {
+    /// None unless it is known of all.
+    fn of<'a>(found: impl Iterator<Item = &'a Measured>) -> Option<Self> {
+        let found: Vec<&Undisturbed> =
+            found.map(|measured| measured.undisturbed.as_ref()).collect::<Option<_>>()?;
+        let share = found.iter().map(|one| one.share).sum::<f64>() / found.len() as f64;
+        let latencies = found.iter().map(|one| &one.latencies);
+        let any = latencies.clone().any(|latencies| !latencies.is_empty());
+        let latency = any.then(|| Latency::sum(Undisturbed::histogram(), latencies));
+        (!found.is_empty()).then(|| Self { part_of_time: thousandths(share), latency_us: latency })
+    }
+
+    fn row(self) -> (&'static str, String, String) {
+        let Some(Latency { p50, p99, p999 }) = self.latency_us else {
+            let note = "others had the processors all the time".to_owned();
+            return ("", "-".to_owned(), note);
+        };
+        let share = self.part_of_time * 100.0;
+        let note = format!(
+            "or less for 99 % in the {share:.1} % of the time in which both ends had their processors; \
+             half: {p50:.1} µs, 99.9 %: {p999:.1} µs"
+        );
+        ("", format!("{p99:.1} µs"), note)
     }
 }
 
@@ -186,8 +231,15 @@ impl KeptWaiting {
 }
 
 impl Latency {
-    fn of<'a>(found: impl Iterator<Item = &'a Histogram<u64>>) -> Self {
-        let mut latencies = super::crowd::Crowd::histogram();
+    fn of<'a>(found: impl Iterator<Item = &'a Measured>) -> Self {
+        Self::sum(Crowd::histogram(), found.map(|measured| &measured.all))
+    }
+
+    /// Of all of these together, which have the bounds of the empty one given.
+    fn sum<'a>(
+        mut latencies: Histogram<u64>,
+        found: impl Iterator<Item = &'a Histogram<u64>>,
+    ) -> Self {
         for one in found {
             // The same bounds, so nothing is out of them.
             let _ = latencies.add(one);
@@ -213,10 +265,12 @@ impl Report {
         let full = self.latency_at_70_percent_us.is_some();
         let when = if full { "at full load" } else { "at that rate" };
         rows.extend(self.latency_us.rows(when, self.kept_waiting));
+        rows.extend(self.undisturbed.map(Calm::row));
         if let (Some(latency), Some(kept_waiting)) =
             (self.latency_at_70_percent_us, self.kept_waiting_at_70_percent)
         {
             rows.extend(latency.rows("at 70 % of it", kept_waiting));
+            rows.extend(self.undisturbed_at_70_percent.map(Calm::row));
         }
         rows.push((
             "churn",

@@ -106,9 +106,9 @@ impl Watch {
         self.counters.memory.get() + self.link_bytes
     }
 
-    /// How long its thread has waited for a processor.
-    pub fn waited(&self) -> Option<Duration> {
-        self.thread.waited()
+    /// Its thread.
+    pub fn thread(&self) -> &Thread {
+        &self.thread
     }
 
     /// Ends the server, with all of its connections.
