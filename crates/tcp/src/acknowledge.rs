@@ -189,13 +189,22 @@ impl Working {
         self.timers.persist = Instant::NEVER;
         self.rtt.forget_backoff();
         let una = self.send.una;
-        if self.send.nxt == una + 1 && self.send.end != una {
+        if self.send.nxt == una + 1 && self.send.end != una && self.may_leave_again(una) {
             self.send.nxt = una;
             self.flight.restart(una);
         } else {
             self.flight.mark_lost(|_| true);
         }
         self.recovery.forced = !self.flight.is_empty();
+    }
+
+    /// Whether a segment that begins at `una` would leave at once (RFC 9293 section 3.8.6.2.1). One that waits
+    /// must not take the byte before it back: the peer may have it, and acknowledge it.
+    fn may_leave_again(&self, una: Seq) -> bool {
+        let left = self.send.end.distance(una).unsigned_abs();
+        let length = left.min(self.send.window);
+        let full = length >= u32::from(self.mss());
+        full || length == left || length >= self.send.max_window / 2
     }
 
     /// Looks for losses, by RACK with SACK and by counting duplicates without.

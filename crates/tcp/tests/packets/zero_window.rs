@@ -272,3 +272,22 @@ fn a_window_that_was_closed_for_long_is_probed_as_long_as_any() {
     script.wait(ms(300_000));
     script.expect_event(Events::TIMED_OUT);
 }
+
+/// The byte of the probe was once taken back although nothing took its place: its acknowledgment was taken
+/// for that of something that had never been sent, and text that came with it was lost.
+#[test]
+fn the_byte_of_a_probe_may_be_acknowledged_after_the_window_opened_by_little() {
+    let mut script = Script::established();
+    script.inject(ack(1, 1).win(0));
+    script.write(5_000);
+    script.expect_after(ms(200), data(1, 1, 1));
+    // Sent before the probe arrived there.
+    script.inject(ack(1, 1).win(10));
+    script.take_all();
+    script.inject(data(1, 100, 2).win(9));
+    assert_eq!((script.last.dropped, script.last.acknowledged), (None, 1));
+    assert_eq!(script.delivered, 100);
+    script.inject(ack(101, 2).win(60_000));
+    let spans: Vec<_> = script.take_sent().iter().map(crate::segment::Sent::span).collect();
+    assert_eq!(spans.last(), Some(&(4_002, 5_001)));
+}
