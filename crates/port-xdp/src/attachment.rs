@@ -88,7 +88,8 @@ impl Attachment {
             return Err(Error::TooFewQueues { interface: interface.name.clone(), queues });
         }
         let taken = Taken::new(interface, options)?;
-        let link = taken.filter.attach((&interface.name, interface.index), options.mode)?;
+        let mode = options.mode.or(interface.is_better_generic().then_some(Mode::Generic));
+        let link = taken.filter.attach((&interface.name, interface.index), mode)?;
         // A virtual interface is no device's.
         let copies = link.mode == Mode::Generic || interface.is_virtual();
         let how = How { busy_poll: options.busy_poll, copies };

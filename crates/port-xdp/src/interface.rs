@@ -1,6 +1,7 @@
 //! What the kernel knows of an interface: [`Interface`].
 
-use std::io;
+use std::ffi::CStr;
+use std::fs;
 use std::mem::zeroed;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -23,6 +24,8 @@ pub struct Interface {
     pub mtu: u16,
     /// What kind of virtual interface it is, if it is one: "veth", "bridge".
     pub kind: Option<String>,
+    /// Its driver, if that says what it is called.
+    pub driver: Option<String>,
     /// Its receive queues.
     pub queues: u32,
     /// Its addresses, of either family.
@@ -57,7 +60,8 @@ impl Interface {
             // The largest that an IP packet has use for.
             mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
             kind: link.kind,
-            queues: queues(name).unwrap_or(1),
+            driver: driver(name),
+            queues: channels(name).or_else(|| queues(name)).unwrap_or(1),
             addresses: Vec::new(),
             routes: Vec::new(),
             neighbors: Vec::new(),
@@ -82,6 +86,21 @@ impl Interface {
         matches!(self.kind.as_deref(), Some("veth" | "netkit"))
     }
 
+    /// Whether frames in generic mode may be such as their sender left to be cut by a device: over a
+    /// virtual interface, or from the host of a virtual machine, which not every host can be told to
+    /// do without.
+    #[must_use]
+    pub fn may_bring_uncut(&self) -> bool {
+        self.is_virtual() || self.driver.as_deref() == Some("virtio_net")
+    }
+
+    /// Whether a program in the driver would not do. A bond hands it to the interfaces below, and
+    /// their frames are not for its own sockets. vmxnet3 forgets it when it is reset, by a change of
+    /// the MTU or down and up, and does not say so (Linux 7.3).
+    pub(crate) fn is_better_generic(&self) -> bool {
+        self.kind.as_deref() == Some("bond") || self.driver.as_deref() == Some("vmxnet3")
+    }
+
     /// Takes in what was said about the interface.
     fn note(&mut self, news: News) {
         match news {
@@ -97,9 +116,18 @@ impl Interface {
     }
 }
 
-/// How many receive queues an interface has, by ethtool's ioctl. `None` where the driver does not
-/// say: then it has one.
+/// How many receive queues an interface has, by the folder that the kernel keeps for each.
 fn queues(name: &str) -> Option<u32> {
+    let folders = fs::read_dir(format!("/sys/class/net/{name}/queues")).ok()?;
+    let receiving = folders
+        .flatten()
+        .filter(|queue| queue.file_name().to_str().is_some_and(|name| name.starts_with("rx-")));
+    u32::try_from(receiving.count()).ok().filter(|&count| count > 0)
+}
+
+/// The same by ethtool's ioctl, which is of this network namespace whatever is mounted. `None` where
+/// the driver does not say (bond, tun, xen-netfront).
+fn channels(name: &str) -> Option<u32> {
     /// `ETHTOOL_GCHANNELS`.
     const GET_CHANNELS: u32 = 0x3c;
     /// `struct ethtool_channels`.
@@ -113,24 +141,48 @@ fn queues(name: &str) -> Option<u32> {
         other: u32,
         combined: u32,
     }
+    let mut channels = Channels { command: GET_CHANNELS, ..Channels::default() };
+    // SAFETY: a structure of the kind and size that this command fills.
+    unsafe { ethtool(name, (&raw mut channels).cast()) }?;
+    let queues = channels.receive + channels.combined;
+    (queues > 0).then_some(queues)
+}
+
+/// What the interface's driver is called, by the same ioctl.
+fn driver(name: &str) -> Option<String> {
+    /// `ETHTOOL_GDRVINFO`.
+    const GET_DRIVER: u32 = 0x3;
+    /// `struct ethtool_drvinfo`.
+    #[repr(C)]
+    struct Driver {
+        command: u32,
+        name: [u8; 32],
+        _others: [u8; 160],
+    }
+    let mut driver = Driver { command: GET_DRIVER, name: [0; 32], _others: [0; 160] };
+    // SAFETY: as above.
+    unsafe { ethtool(name, (&raw mut driver).cast()) }?;
+    let text = CStr::from_bytes_until_nul(&driver.name).ok()?;
+    Some(text.to_string_lossy().into_owned())
+}
+
+/// Carries out a command of ethtool's. `None` when the driver does not know it.
+///
+/// # Safety
+/// `what` leads to the structure that its first field, the command, reads and fills.
+unsafe fn ethtool(name: &str, what: *mut libc::c_char) -> Option<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None).ok()?;
-    let mut channels = Channels { command: GET_CHANNELS, ..Channels::default() };
     // SAFETY: a structure of integers and a union of such and pointers; zeros are a value.
     let mut request: libc::ifreq = unsafe { zeroed() };
     // The last byte stays zero.
     for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
-    // SAFETY: the request leads to a structure of the kind and size that this command fills.
+    request.ifr_ifru.ifru_data = what;
+    // SAFETY: the caller's promise.
     let done = unsafe {
         libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request)
     };
-    if done < 0 {
-        let _reason = io::Error::last_os_error();
-        return None;
-    }
-    let queues = channels.receive + channels.combined;
-    (queues > 0).then_some(queues)
+    (done >= 0).then_some(())
 }

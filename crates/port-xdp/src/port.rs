@@ -324,6 +324,7 @@ mod tests {
             mac: [2; 6],
             mtu: 1500,
             kind: None,
+            driver: None,
             queues: 1,
             addresses: Vec::new(),
             routes: Vec::new(),
@@ -332,6 +333,8 @@ mod tests {
         assert!(caps(&card, Mode::Generic, false).checksums_partial);
         assert!(!caps(&card, Mode::Driver, false).checksums_partial);
         assert!(!card.is_pair());
+        let forgetful = Interface { driver: Some("vmxnet3".into()), ..card.clone() };
+        assert!(forgetful.is_better_generic() && !card.is_better_generic());
         let pair = Interface { kind: Some("veth".into()), ..card };
         assert!(caps(&pair, Mode::Driver, false).checksums_partial && pair.is_pair());
     }

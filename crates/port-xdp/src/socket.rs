@@ -386,7 +386,12 @@ impl Socket {
             }
             match rustix::net::send(&self.descriptor, &[], SendFlags::DONTWAIT) {
                 // A driver goes on by itself, once told.
-                Ok(_) if self.zero_copy => break,
+                Ok(_) if self.zero_copy => {
+                    if self.polls && self.transmit.pending() > 0 {
+                        self.wake_sender();
+                    }
+                    break;
+                }
                 // The link is full, or the completions are: tried again with the next frames.
                 Ok(_) | Err(Errno::AGAIN) => self.reclaim(pool),
                 Err(Errno::BUSY | Errno::NOBUFS | Errno::NOMEM | Errno::INTR) => {
@@ -402,6 +407,15 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Tells a driver to send that is polled. It is polled at its receiving end; where sending is not
+    /// done there (virtio_net), send(2) would tell nobody.
+    fn wake_sender(&self) {
+        let fd = self.descriptor.as_raw_fd();
+        let mut entry = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: one entry, of a descriptor that lives as long as this value.
+        let _ready = unsafe { libc::poll(&raw mut entry, 1, 0) };
     }
 
     /// Whether there is something to do once the kernel can send more. A driver takes what is in the

@@ -11,7 +11,7 @@ pub(super) fn about_interface(interface: &Interface, attached: &Attachment) -> S
         Mode::Generic => "generic mode",
     };
     let long = match attached.mode() {
-        Mode::Generic if interface.is_virtual() => {
+        Mode::Generic if interface.may_bring_uncut() => {
             " (frames that the sending end leaves uncut are lost: there, ethtool -K DEV tso off gso off)"
         }
         _ => "",
