@@ -1,4 +1,4 @@
-//! Building crore as it is released, for tests and benchmarks.
+//! Building crore as it is released, for tests and benchmarks, and its examples.
 
 use std::path::PathBuf;
 
@@ -17,4 +17,15 @@ pub fn crore(metadata: &Metadata) -> Outcome<PathBuf> {
         .minutes(MINUTES)
         .run()?;
     Ok(metadata.target_directory.join("release/crore"))
+}
+
+/// Builds an example of a package with less optimization, but soon.
+pub fn example(metadata: &Metadata, package: &str, name: &str) -> Outcome<PathBuf> {
+    Invocation::new("cargo")
+        .arguments(&["build", "--locked", "--profile", "quick", "--package", package])
+        .arguments(&["--example", name])
+        .folder(&metadata.workspace_root)
+        .minutes(MINUTES)
+        .run()?;
+    Ok(metadata.target_directory.join("quick/examples").join(name))
 }

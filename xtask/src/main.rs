@@ -8,6 +8,7 @@
 mod bench;
 mod build;
 mod ci;
+mod drivers;
 mod metadata;
 mod run;
 mod sim;
@@ -31,6 +32,9 @@ usage: cargo xtask COMMAND
          crore against nginx; `crore load` against wrk; our stack on AF_XDP and TAP against
          nginx on the kernel's (root); our TCP/IP stack against smoltcp and the kernel's
          (root). --write puts the tables into docs/benchmarks.md
+  drivers [NAME]...
+         crore's own stack over the network drivers that QEMU has cards for, in a virtual
+         machine; only those with a NAME in theirs. Takes root, Debian and half an hour
   sim [--seeds N [--first SEED] | --seed SEED]
          simulated worlds, thousands unless told; names the seeds that failed";
 
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["heavy", arguments @ ..] => ci::run_heavy(arguments),
         ["bench", arguments @ ..] => bench::run(arguments),
+        ["drivers", parts @ ..] => drivers::run(parts),
         ["sim", arguments @ ..] => sim::run(arguments),
         // Started by the benchmark itself.
         ["hold", address, count, path] => bench::hold(address, count, path),

@@ -222,31 +222,3 @@ fn a_pool_that_is_not_the_ports_is_refused() {
     // Nor the one for the other direction.
     assert!(near.port.rx(base::Instant::ZERO, &mut near.departures, &mut Batch::new()).is_err());
 }
-
-/// A server whose interface was removed went on waiting for frames that could not come.
-#[test]
-fn a_port_says_that_its_interface_is_gone() {
-    let (one, other) = (host(1), host(2));
-    let at = |(mac, address)| Host { mac, addresses: vec![address], length: 24 };
-    let lab = match Lab::new([&at(one), &at(other)], 1) {
-        Err(error @ (Error::Permission { .. } | Error::System { .. })) => {
-            eprintln!("not checked: {error}");
-            return;
-        }
-        lab => lab.unwrap(),
-    };
-    let mut end = End::attach(&lab.hosts[0], 1500);
-    let mut command = Command::new("ip");
-    command.args(["link", "delete", INTERFACE]);
-    match lab.hosts[1].run(|| command.status()) {
-        Ok(status) if status.success() => {}
-        other => return eprintln!("not checked: ip link delete: {other:?}"),
-    }
-    let until = base::Instant::ZERO;
-    let mut batch = Batch::new();
-    let start = Instant::now();
-    while end.port.rx(until, &mut end.arrivals, &mut batch).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "it says nothing");
-        end.port.wait(Some(until)).unwrap();
-    }
-}
