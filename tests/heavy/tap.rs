@@ -263,7 +263,8 @@ fn a_capture_has_what_passed_and_keeps_to_its_size() -> Outcome {
         }
         seen += blocks.len() - 3;
     }
-    assert!(seen > 1000, "{seen} packets");
+    // Those of the answer stand for many segments each.
+    assert!(seen > 100, "{seen} packets");
     Ok(())
 }
 

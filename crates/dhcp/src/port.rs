@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -284,6 +285,15 @@ impl<P: Port> Port for Leased<P> {
 
     fn tx(&mut self, now: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), P::Error> {
         self.inner.tx(now, pool, frames)
+    }
+
+    fn tx_uncut(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, P::Error> {
+        self.inner.tx_uncut(now, frame, segment)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {

@@ -1,12 +1,13 @@
 //! Frames in and out of one queue of a device: [`TapPort`]. Invariant: a frame is read whole or lost
-//! whole; what is read and longer than the link allows waits here until it has been cut.
+//! whole; what is read and longer than a buffer waits here until it has been cut.
 
-use std::array;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 
-use ::port::{Alarm, Caps, Lost, News, Pools, Port};
+use ::port::vnet::{self, HEADERS_MAX, Header, Segment};
+use ::port::{Alarm, Caps, Cut, Lost, News, Pools, Port};
 use base::Instant;
 use mem::{Batch, Frame, Pool};
 use netlink::{Netlink, Table, Watched};
@@ -15,15 +16,16 @@ use wire::ethernet::EtherType;
 use wire::protocol::TCP;
 use wire::{checksum::Sum, ethernet, ipv4, ipv6, tcp};
 
-use crate::join::{HEADERS_MAX, Run, Segment};
-use crate::split::Uncut;
-use crate::vnet::{self, Header};
 use crate::{Device, PortError};
 
 /// Bytes of the longest frame that the kernel hands over: a packet of 65,535, and its header.
 const UNCUT_MAX: usize = 65_535 + ethernet::HEADER_LENGTH + 2 * ethernet::TAG_LENGTH;
-/// Parts that one write is made of at most: a header, headers, and a batch of payloads.
-const PARTS: usize = 2 + Batch::CAPACITY;
+/// Bytes of the longest packet that the kernel is given to be cut.
+const TSO: u16 = u16::MAX;
+/// Bytes of the longest packet that fits the longest buffer.
+const LRO: u16 = (Pool::BUFFER_BYTES_MAX - 164) as u16;
+/// Bytes after which a batch that arrives is handed on: a part of the second-level cache.
+const BATCH_BYTES: usize = 128 << 10;
 
 /// Calls of [`Port::rx`] between two looks at what has become of the device, while there is no time to
 /// sleep.
@@ -38,7 +40,7 @@ pub struct TapPort {
     /// Where what does not fit a buffer is read to: after the buffer's part, which is put before it.
     long: Box<[u8]>,
     /// What is in `long`, while it is being cut.
-    uncut: Option<(Uncut, usize)>,
+    uncut: Option<Cut>,
     /// Frames dropped.
     lost: Lost,
     /// Whether frames are sent one by one and with the checksums that they have.
@@ -119,8 +121,8 @@ impl TapPort {
         Ok(Self { queue, alarm, long, uncut: None, lost, watch: None, ..*self })
     }
 
-    /// Has frames sent as they are given: none joined to the one before, no checksum filled in. For
-    /// what only carries frames from one device to another, right or wrong.
+    /// Has frames sent as they are given, without a checksum filled in, and handed over as they would
+    /// be on a wire. For what only carries frames from one device to another, right or wrong.
     #[must_use]
     pub fn as_given(self) -> Self {
         Self { as_given: true, ..self }
@@ -132,9 +134,9 @@ impl TapPort {
         self.alarm.clone()
     }
 
-    /// Reads one frame. `Ok(false)`: there is none.
-    fn read(&mut self, pool: &mut Pool, into: &mut Batch) -> Result<bool, Errno> {
-        let Some(mut frame) = pool.take() else { return Ok(false) };
+    /// Reads one frame and gives its length. `Ok(None)`: there is none.
+    fn read(&mut self, pool: &mut Pool, into: &mut Batch) -> Result<Option<usize>, Errno> {
+        let Some(mut frame) = pool.take() else { return Ok(None) };
         let buffer = pool.buffer_mut(&mut frame);
         let room = buffer.len();
         let mut header = [0; vnet::LENGTH];
@@ -155,7 +157,7 @@ impl TapPort {
                 pool.give(frame);
                 // The interface is down: nothing arrives until it is up again.
                 return if matches!(error, Errno::AGAIN | Errno::IO) {
-                    Ok(false)
+                    Ok(None)
                 } else {
                     Err(error)
                 };
@@ -163,15 +165,17 @@ impl TapPort {
         };
         let header = Header::from_bytes(header);
         frame.set_range(0..length.min(room));
-        if length > room || header.is_to_be_cut() && length > self.longest() {
+        let is_cut = self.as_given && header.is_to_be_cut();
+        let is_vouched_for = header.vouches_for_checksum() || header.is_to_be_cut();
+        if length > room || is_cut && length > self.longest() {
             self.begin_to_cut(pool, frame, length, header);
-        } else if !header.vouches_for_checksum() && !verifies(pool.data(&frame)) {
+        } else if !is_vouched_for && !verifies(pool.data(&frame)) {
             self.lost.checksum += 1;
             pool.give(frame);
         } else if let Err(frame) = into.push(frame) {
             pool.give(frame);
         }
-        Ok(true)
+        Ok(Some(length))
     }
 
     /// Bytes of the longest frame on the link.
@@ -184,18 +188,22 @@ impl TapPort {
         let data = pool.data(&frame);
         self.long[..data.len()].copy_from_slice(data);
         pool.give(frame);
-        self.uncut = Uncut::new(&self.long[..length], header).map(|uncut| (uncut, length));
-        self.lost.frames += u64::from(self.uncut.is_none());
+        let segment = NonZeroU16::new(header.segment);
+        let cut = segment.and_then(|segment| Cut::new(&self.long[..length], segment));
+        self.lost.frames += u64::from(cut.is_none());
+        let one_by_one = self.as_given;
+        self.uncut =
+            cut.map(|cut| if one_by_one { cut } else { cut.for_buffers_of(pool.buffer_bytes()) });
     }
 
     /// Adds segments of a long frame. False when there are more than can be taken now.
     fn cut(&mut self, pool: &mut Pool, into: &mut Batch) -> bool {
-        while let Some((uncut, length)) = &mut self.uncut {
+        while let Some(uncut) = &mut self.uncut {
             if into.is_full() {
                 return false;
             }
             let Some(mut frame) = pool.take() else { return false };
-            let cut = uncut.next(&self.long[..*length], pool.buffer_mut(&mut frame));
+            let cut = uncut.next(&self.long[..uncut.length()], pool.buffer_mut(&mut frame));
             frame.set_range(0..cut.unwrap_or(0));
             let refused = if cut.is_some() { into.push(frame).err() } else { Some(frame) };
             if let Some(frame) = refused {
@@ -206,34 +214,16 @@ impl TapPort {
         true
     }
 
-    /// Sends the first frames of a batch with one write, and says how many; `Ok(0)`: not now.
-    fn write(&mut self, pool: &Pool, frames: &Batch) -> Result<usize, Errno> {
-        let mut data = frames.iter().map(|frame| pool.data(frame));
-        let Some(first) = data.next() else { return Ok(0) };
+    /// Sends a frame, which stands for several segments if `cut` says so. False when the device takes
+    /// nothing now.
+    fn write(&mut self, frame: &[u8], cut: Option<NonZeroU16>) -> Result<bool, Errno> {
         let mut head = [0; vnet::LENGTH + HEADERS_MAX];
-        let mut parts: [IoSlice<'_>; PARTS] = array::from_fn(|_| IoSlice::new(&[]));
-        let Some(segment) = Segment::of(first).filter(|_| !self.as_given) else {
-            // Neither cut nor summed by the kernel.
-            parts[0] = IoSlice::new(&head[..vnet::LENGTH]);
-            parts[1] = IoSlice::new(first);
-            return self.write_parts(&parts[..2]).map(usize::from);
-        };
-        let mut run = Run::new(segment);
-        parts[1] = IoSlice::new(&first[segment.headers..segment.headers + segment.payload]);
-        for frame in data {
-            let Some(next) = Segment::of(frame) else { break };
-            if !run.add(first, &next, frame) {
-                break;
-            }
-            let payload = &frame[next.headers..next.headers + next.payload];
-            parts[run.count] = IoSlice::new(payload);
-        }
-        let (header, headers) = head.split_at_mut(vnet::LENGTH);
-        let headers = &mut headers[..segment.headers];
-        headers.copy_from_slice(&first[..segment.headers]);
-        header.copy_from_slice(&run.head(headers).to_bytes());
-        parts[0] = IoSlice::new(&head[..vnet::LENGTH + segment.headers]);
-        Ok(if self.write_parts(&parts[..=run.count])? { run.count } else { 0 })
+        // Any other frame is neither cut nor summed by the kernel.
+        let segment = Segment::of(frame).filter(|_| !self.as_given);
+        let (written, headers) = segment.map_or((vnet::LENGTH, 0), |segment| {
+            (segment.write_head(frame, cut, &mut head), segment.headers)
+        });
+        self.write_parts(&[IoSlice::new(&head[..written]), IoSlice::new(&frame[headers..])])
     }
 
     /// False when the device takes nothing now.
@@ -259,8 +249,11 @@ impl Port for TapPort {
     type Error = PortError;
 
     fn caps(&self) -> Caps {
-        let checksums_filled = !self.as_given;
-        Caps { mtu: self.mtu, checksums_verified: true, checksums_filled, ..Caps::ETHERNET }
+        let caps = Caps { mtu: self.mtu, checksums_verified: true, ..Caps::ETHERNET };
+        if self.as_given {
+            return caps;
+        }
+        Caps { checksums_filled: true, tso: Some(TSO), lro: Some(LRO), ..caps }
     }
 
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), PortError> {
@@ -270,23 +263,36 @@ impl Port for TapPort {
                 watch.look();
             }
         }
-        while self.cut(pool, into) && !into.is_full() && self.read(pool, into)? {}
+        let mut bytes = 0;
+        while self.cut(pool, into)
+            && !into.is_full()
+            && bytes < BATCH_BYTES
+            && let Some(length) = self.read(pool, into)?
+        {
+            bytes += length;
+        }
         Ok(())
     }
 
     fn tx(&mut self, _: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), PortError> {
-        while !frames.is_empty() {
-            let sent = self.write(pool, frames)?;
-            if sent == 0 {
+        while let Some(frame) = frames.first() {
+            if !self.write(pool.data(frame), None)? {
                 break;
             }
-            for _ in 0..sent {
-                if let Some(frame) = frames.pop() {
-                    pool.give(frame);
-                }
+            if let Some(frame) = frames.pop() {
+                pool.give(frame);
             }
         }
         Ok(())
+    }
+
+    fn tx_uncut(
+        &mut self,
+        _: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, PortError> {
+        Ok(self.write(frame, Some(segment))?)
     }
 
     fn lost(&self) -> Lost {

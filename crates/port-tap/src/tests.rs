@@ -1,10 +1,12 @@
-//! Segments joined to one for the kernel, and cut again as the kernel would. What a real device does
-//! is tested in `tests/heavy`.
+//! What the kernel is told of a segment, and what it makes of that. What a real device does is tested
+//! in `tests/heavy`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 
-use ::port::{Lost, Port};
+use ::port::vnet::{self, Header};
+use ::port::{Cut, Lost, Port};
 use base::{Instant, Seq};
 use mem::{Batch, Pool};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -14,8 +16,6 @@ use wire::protocol::{Ecn, TCP};
 use wire::{ipv4, ipv6, tcp};
 
 use crate::TapPort;
-use crate::join::{Run, Segment};
-use crate::split::Uncut;
 
 const V4: (IpAddr, IpAddr) =
     (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
@@ -87,20 +87,25 @@ fn frame(ends: (IpAddr, IpAddr), sequence: u32, flags: u8, payload: &[u8]) -> Ve
     frame
 }
 
-/// Joins as many of the frames as follow each other; gives how many, and what the kernel gets.
-fn join(frames: &[Vec<u8>]) -> (usize, Vec<u8>, crate::vnet::Header) {
-    let first = Segment::of(&frames[0]).unwrap();
-    let mut run = Run::new(first);
-    let mut joined = frames[0].clone();
-    for frame in &frames[1..] {
-        let next = Segment::of(frame).unwrap();
-        if !run.add(&frames[0], &next, frame) {
-            break;
+/// What the kernel gets of a frame.
+fn hand_over(frame: &[u8], cut: Option<NonZeroU16>) -> (Vec<u8>, Header) {
+    let (mut port, device) = port_and_device();
+    let mut given = vec![0; vnet::LENGTH + frame.len() + 1];
+    match cut {
+        Some(cut) => assert!(port.tx_uncut(Instant::ZERO, frame, cut).unwrap()),
+        None => {
+            let mut pool = Pool::new(1, 2048).unwrap();
+            let mut batch = Batch::new();
+            let mut sent = pool.take().unwrap();
+            pool.buffer_mut(&mut sent)[..frame.len()].copy_from_slice(frame);
+            sent.set_range(0..frame.len());
+            batch.push(sent).unwrap();
+            port.tx(Instant::ZERO, &mut pool, &mut batch).unwrap();
         }
-        joined.extend_from_slice(&frame[next.headers..]);
     }
-    let header = run.head(&mut joined[..first.headers]);
-    (run.count, joined, header)
+    assert_eq!(rustix::io::read(&device, &mut given).unwrap(), vnet::LENGTH + frame.len());
+    let header = Header::from_bytes(*given.first_chunk().unwrap());
+    (given[vnet::LENGTH..vnet::LENGTH + frame.len()].to_vec(), header)
 }
 
 /// Completes the checksum of a frame as whoever sends it on would.
@@ -110,28 +115,26 @@ fn complete(frame: &mut [u8], tcp: usize) {
 }
 
 #[test]
-fn what_was_joined_is_cut_into_what_it_was() {
-    for (ends, tcp) in [(V4, 34), (V6, 54)] {
-        let (ack, last) = (0x10, 0x18);
-        let mut frames = vec![
+fn a_frame_to_be_cut_becomes_the_segments_that_it_stands_for() {
+    for ends in [V4, V6] {
+        let (ack, last) = (0x10, 0x19);
+        let payload = [[1; 1000], [2; 1000], [3; 1000]].concat();
+        let whole = frame(ends, u32::MAX - 10, last, &payload[..2400]);
+        let (given, header) = hand_over(&whole, NonZeroU16::new(1000));
+        assert!(header.is_to_be_cut());
+        let mut cut = Cut::new(&given, NonZeroU16::new(header.segment).unwrap()).unwrap();
+        let expected = [
             frame(ends, u32::MAX - 10, ack, &[1; 1000]),
             frame(ends, 989, ack, &[2; 1000]),
             frame(ends, 1989, last, &[3; 400]),
         ];
-        let (count, joined, header) = join(&frames);
-        assert_eq!(count, 3);
-        assert!(header.is_to_be_cut());
-        let mut uncut = Uncut::new(&joined, header).unwrap();
-        for expected in &mut frames {
+        for expected in expected {
             let mut buffer = [0; 2048];
-            let length = uncut.next(&joined, &mut buffer).unwrap();
-            // The checksums alone are left to whoever vouches for them.
-            let segment = &mut buffer[..length];
-            segment[tcp + 16..tcp + 18].fill(0);
-            expected[tcp + 16..tcp + 18].fill(0);
-            assert_eq!(segment, &expected[..]);
+            let length = cut.next(&given, &mut buffer).unwrap();
+            cut.fill_checksum(&mut buffer[..length]);
+            assert_eq!(buffer[..length], expected);
         }
-        assert_eq!(uncut.next(&joined, &mut [0; 2048]), None);
+        assert_eq!(cut.next(&given, &mut [0; 2048]), None);
     }
 }
 
@@ -139,46 +142,12 @@ fn what_was_joined_is_cut_into_what_it_was() {
 fn the_checksum_left_to_the_kernel_comes_out_right() {
     for (ends, tcp) in [(V4, 34), (V6, 54)] {
         let original = frame(ends, 5, 0x18, b"hello");
-        let (_, mut left, header) = join(std::slice::from_ref(&original));
+        let (mut left, header) = hand_over(&original, None);
         assert!(!header.is_to_be_cut());
         assert_ne!(left, original);
         complete(&mut left, tcp);
         assert_eq!(left, original);
     }
-}
-
-#[test]
-fn what_differs_is_not_joined() {
-    let ack = 0x10;
-    let first = || frame(V4, 100, ack, &[1; 100]);
-    let count = |frames: &[Vec<u8>]| join(frames).0;
-    assert_eq!(count(&[first(), frame(V4, 200, ack, &[1; 100])]), 2);
-    for (what, second) in [
-        ("a gap", frame(V4, 201, ack, &[1; 100])),
-        ("one longer than those before", frame(V4, 200, ack, &[1; 101])),
-        ("no payload", frame(V4, 200, ack, &[])),
-        ("a reset", frame(V4, 200, 0x14, &[1; 100])),
-        ("a mark of congestion", frame(V4, 200, 0x90, &[1; 100])),
-    ] {
-        assert_eq!(count(&[first(), second]), 1, "{what}");
-    }
-    let mut other_port = frame(V4, 200, ack, &[1; 100]);
-    other_port[37] ^= 1;
-    assert_eq!(count(&[first(), other_port]), 1);
-    let after_short = [first(), frame(V4, 200, ack, &[1; 50]), frame(V4, 250, ack, &[1; 50])];
-    assert_eq!(count(&after_short), 2);
-    let after_fin = [first(), frame(V4, 200, 0x11, &[1; 100]), frame(V4, 301, ack, &[1; 100])];
-    assert_eq!(count(&after_fin), 2);
-}
-
-#[test]
-fn a_frame_that_contradicts_its_header_is_not_cut() {
-    let whole = frame(V4, 1, 0x10, &[0; 3000]);
-    let header = crate::vnet::Header::tcp_to_be_cut(34, 66, 1000, false);
-    assert!(Uncut::new(&whole, header).is_some());
-    assert_eq!(Uncut::new(&whole[..2000], header), None);
-    let nothing = crate::vnet::Header::tcp_to_be_cut(34, 66, 0, false);
-    assert_eq!(Uncut::new(&whole, nothing), None);
 }
 
 /// Gives a port frames as a device's queue would: each after what is said of it.

@@ -6,6 +6,7 @@
 //! | `bpf` | the XDP program that picks our frames out, written here, loaded with bpf(2) |
 //! | `umem` | the memory that packets of one shard are in, and its pools of frames |
 //! | `ring`, `socket` | one AF_XDP socket: its four rings, and which buffers the kernel has |
+//! | `packet` | the socket for frames that stand for several segments |
 //! | `guard`, `outgoing` | keep our ports from the machine's other programs, and find such as nobody has |
 //! | `lab` | two hosts on one wire, to try all this on |
 //! | `attachment`, `port` | an interface in use, and the part of it that one shard drives |
@@ -23,6 +24,7 @@ mod guard;
 mod interface;
 pub mod lab;
 mod outgoing;
+mod packet;
 mod port;
 mod probe;
 mod ring;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::attachment::Shared;
 use crate::changes::Changes;
+use crate::packet::{PacketSocket, Sent};
 use crate::socket::{Counted, Socket};
 use crate::umem::Umem;
 use crate::{Interface, Mode};
@@ -30,6 +32,10 @@ pub struct XdpPort {
     caps: Caps,
     /// At least one.
     sockets: Vec<Socket>,
+    /// Where frames go that the kernel cuts, if there are any.
+    packets: Option<PacketSocket>,
+    /// Of those, some that the kernel had no room for.
+    lost: u64,
     /// The memory that packets are in, and its pools until whoever drives the port has them.
     umem: Umem,
     pools: Option<Pools>,
@@ -52,13 +58,21 @@ impl XdpPort {
         shared: Arc<Shared>,
     ) -> Result<Self, Errno> {
         let filled = sockets.iter().all(Socket::fills_checksums);
-        let caps = caps(interface, shared.mode(), filled);
+        // A driver that works in our memory needs no help, and elsewhere frames of a connection could
+        // overtake each other by way of different queues.
+        let in_order = interface.is_virtual() || sockets.len() == 1 && interface.queues == 1;
+        let copies = sockets.iter().all(|socket| !socket.zero_copy);
+        let packets = if copies && in_order { PacketSocket::open(interface).ok() } else { None };
+        let tso = packets.as_ref().map(|_| u16::MAX);
+        let caps = Caps { tso, ..caps(interface, shared.mode(), filled) };
         let changes = Changes::watch(interface, shared)?;
         let waited_for = Vec::with_capacity(2 + sockets.len());
         let pools = Some(pools);
         Ok(Self {
             caps,
             sockets,
+            packets,
+            lost: 0,
             umem,
             pools,
             first: 0,
@@ -215,6 +229,15 @@ impl Port for XdpPort {
         self.sockets.iter_mut().try_for_each(|socket| socket.kick(pool))
     }
 
+    fn tx_uncut(&mut self, _: Instant, frame: &[u8], segment: NonZeroU16) -> io::Result<bool> {
+        let sent = match &self.packets {
+            Some(packets) => packets.send(frame, segment),
+            None => Sent::Lost,
+        };
+        self.lost += u64::from(sent == Sent::Lost);
+        Ok(sent != Sent::NotNow)
+    }
+
     fn pass_on(&mut self, frame: &[u8], passed: u16) -> bool {
         self.mail.as_mut().is_some_and(|mail| mail.pass_on(frame, passed))
     }
@@ -225,7 +248,7 @@ impl Port for XdpPort {
 
     fn lost(&self) -> Lost {
         let counted = self.counted();
-        Lost { frames: counted.oversized + counted.lost, checksum: 0 }
+        Lost { frames: counted.oversized + counted.lost + self.lost, checksum: 0 }
     }
 
     fn find(&mut self, neighbor: IpAddr) {
@@ -269,6 +292,7 @@ const fn caps(interface: &Interface, mode: Mode, checksums_filled: bool) -> Caps
         checksums_partial,
         checksums_filled,
         host_finds_neighbors: true,
+        ..Caps::ETHERNET
     }
 }
 

@@ -32,6 +32,8 @@ const KERNEL_HEAD: usize = 256;
 const AROUND: usize = 64;
 /// The largest chunk: a page.
 const CHUNK_MAX: usize = 4096;
+/// The longest buffer: enough for any frame of a device.
+const STRIDE_MAX: usize = 32_768;
 
 /// How large everything is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +60,7 @@ impl Shape {
             // As many frames as come in 12 ms of a flood of 330,000 a second.
             return Self { chunk, stride: chunk, receive: 4096, transmit: 1024, spare: 512 };
         }
-        let stride = longest.next_multiple_of(CHUNK_MAX).min(Pool::BUFFER_BYTES_MAX);
+        let stride = longest.next_multiple_of(CHUNK_MAX).min(STRIDE_MAX);
         Self { chunk: CHUNK_MAX, stride, receive: 2048, transmit: 1024, spare: 256 }
     }
 

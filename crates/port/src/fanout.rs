@@ -8,6 +8,7 @@ mod tests;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::num::NonZeroU16;
 
 use base::Instant;
 use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
@@ -125,6 +126,15 @@ impl<P: Port> Port for Fanout<P> {
 
     fn tx(&mut self, now: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), P::Error> {
         self.inner.tx(now, pool, frames)
+    }
+
+    fn tx_uncut(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, P::Error> {
+        self.inner.tx_uncut(now, frame, segment)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {

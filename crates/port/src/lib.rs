@@ -2,7 +2,8 @@
 //!
 //! [`MemPort`] joins two stacks in one process, [`Fanout`] the queues of one link, [`Mail`] the shards
 //! at them. [`Faulty`] and [`Tracer`] go around any port: the
-//! one makes a link bad on purpose, the other writes down what passes.
+//! one makes a link bad on purpose, the other writes down what passes. [`Cut`] makes segments of a frame
+//! that stands for several.
 //!
 //! Invariant: a port owns no frame between calls but what [`Faulty`] holds back; a frame handed to
 //! [`Port::tx`] is sent and given back to its pool, still in the batch, or lent by the pool to
@@ -17,19 +18,23 @@ extern crate std;
 
 mod alarm;
 mod bell;
+mod cut;
 mod fanout;
 mod fault;
 mod mail;
 mod mem_port;
 mod trace;
+pub mod vnet;
 
 use core::net::IpAddr;
+use core::num::NonZeroU16;
 
 use base::Instant;
 use mem::{Batch, Frame, Pool};
 
 pub use alarm::Alarm;
 pub use bell::Bell;
+pub use cut::Cut;
 pub use fanout::Fanout;
 pub use fault::{Faults, Faulty};
 pub use mail::Mail;
@@ -68,6 +73,20 @@ pub trait Port {
     /// # Errors
     /// When nothing can be sent any more.
     fn tx(&mut self, now: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), Self::Error>;
+
+    /// Sends a long frame that stands for several TCP segments, each of `segment` bytes of payload but
+    /// the last: the port cuts it, or has it cut, and fills the checksums in. It goes after all that
+    /// [`Port::tx`] has taken. False when the port has no room for it now. Only where
+    /// [`Caps::tso`] allows it.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    fn tx_uncut(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, Self::Error>;
 
     /// Sleeps until a frame can be had by [`Port::rx`], `until` has come (on the clock that
     /// [`Instant`]s are read from), or somebody rang. May return early.
@@ -178,6 +197,12 @@ pub struct Caps {
     /// frame's sender is taken to be the way back, nothing is asked, and a neighbour is known until
     /// the host says otherwise.
     pub host_finds_neighbors: bool,
+    /// Bytes of the longest packet that [`Port::tx_uncut`] takes (TCP segmentation offload), more
+    /// than `mtu`, where it takes any.
+    pub tso: Option<u16>,
+    /// Bytes of the longest packet that [`Port::rx`] hands over (large receive offload), more than
+    /// `mtu`, where some stand for several TCP segments that arrived together.
+    pub lro: Option<u16>,
 }
 
 impl Caps {
@@ -188,5 +213,7 @@ impl Caps {
         checksums_partial: false,
         checksums_filled: false,
         host_finds_neighbors: false,
+        tso: None,
+        lro: None,
     };
 }

@@ -14,6 +14,9 @@ use crate::Alarm;
 /// Bytes of frames that can wait for a shard. What finds no room is lost, as on any link.
 const RING_BYTES: usize = 512 << 10;
 
+/// Bytes of the longest frame, and the count before it.
+const PARCEL_BYTES: usize = 64 << 10;
+
 /// One shard's mailboxes: from the one before it and to the one after it, in a circle.
 #[derive(Debug)]
 pub struct Mail {
@@ -49,7 +52,13 @@ impl Mail {
         let next = alarms.iter().cycle().skip(1);
         let parts = outs.into_iter().zip(intos).zip(next);
         let mail = parts.map(|((out, into), alarm)| {
-            Some(Self { shards, into, out, alarm: alarm.clone(), parcel: Vec::with_capacity(4096) })
+            Some(Self {
+                shards,
+                into,
+                out,
+                alarm: alarm.clone(),
+                parcel: Vec::with_capacity(PARCEL_BYTES),
+            })
         });
         Ok(mail.collect())
     }

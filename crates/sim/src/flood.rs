@@ -53,7 +53,8 @@ fn scenario() -> Scenario {
     let mut prng = base::Prng::new(3);
     let delay = Duration::from_millis(1);
     // A hundred megabits a second.
-    let line = Line { delay, nanos_per_byte: 80, queue: 500, weather: Weather::default() };
+    let weather = Weather::default();
+    let line = Line { delay, nanos_per_byte: 80, queue: 500, uncut: false, weather };
     let hosts = [1, 2].map(|number| {
         let mut config = config(number, &mut prng);
         let gateway = Some(address(ROUTER, false));

@@ -7,12 +7,13 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base::{Instant, Prng};
 use mem::{Batch, Frame, Pool};
-use port::{Caps, Lost, News, Pools, Port};
+use port::{Caps, Cut, Lost, News, Pools, Port};
 use wire::ethernet::{self, EtherType, Mac};
 
 use crate::attacker::Attacker;
@@ -46,10 +47,17 @@ pub struct Line {
     pub nanos_per_byte: u64,
     /// Frames that may wait to be sent, and as many to be taken in; any more are lost.
     pub queue: usize,
+    /// Whether the station's port cuts long packets into segments, and may hand up as long ones.
+    pub uncut: bool,
     /// The weather for frames that this station sends.
     pub weather: Weather,
 }
 
+/// Bytes of the longest packet that a port cuts.
+const UNCUT: u16 = 65_300;
+/// How often, in parts per million, a packet is not cut where both ends can do with it whole, as on a
+/// link of one machine.
+const WHOLE: u32 = 500_000;
 /// The longest that a ring stays full.
 const FULL_AT_MOST_US: u32 = 3_000;
 
@@ -176,6 +184,21 @@ impl Network {
         true
     }
 
+    /// Sends a frame that stands for several segments, each of which has a fate of its own.
+    fn send_uncut(&mut self, from: usize, frame: &[u8], segment: NonZeroU16) {
+        let mut cut = Cut::new(frame, segment).expect("only TCP segments are to be cut");
+        let receivers = self.receivers(from, frame);
+        let can_be_whole = receivers.iter().all(|&to| self.stations[to].line.uncut);
+        if can_be_whole && self.prng.chance(WHOLE) {
+            cut = cut.for_buffers_of(frame.len());
+        }
+        let mut segment = vec![0; frame.len()];
+        while let Some(length) = cut.next(frame, &mut segment) {
+            cut.fill_checksum(&mut segment[..length]);
+            self.send(from, &segment[..length]);
+        }
+    }
+
     /// Sends one frame from a station.
     pub(crate) fn send(&mut self, from: usize, frame: &[u8]) {
         self.frames += 1;
@@ -273,7 +296,9 @@ impl Port for StationPort {
     type Error = Infallible;
 
     fn caps(&self) -> Caps {
-        Caps::ETHERNET
+        let uncut = self.network.borrow().stations[self.station].line.uncut;
+        let longest = uncut.then_some(UNCUT);
+        Caps { tso: longest, lro: longest, ..Caps::ETHERNET }
     }
 
     fn rx(&mut self, _: Instant, pool: &mut Pool, into: &mut Batch) -> Result<(), Infallible> {
@@ -308,6 +333,20 @@ impl Port for StationPort {
             }
         }
         Ok(())
+    }
+
+    fn tx_uncut(
+        &mut self,
+        _: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, Infallible> {
+        let mut network = self.network.borrow_mut();
+        let takes = network.takes(self.station);
+        if takes {
+            network.send_uncut(self.station, frame, segment);
+        }
+        Ok(takes)
     }
 
     fn wait(&mut self, _: Option<Instant>) -> Result<(), Infallible> {

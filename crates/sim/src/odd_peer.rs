@@ -73,7 +73,8 @@ pub(crate) struct OddPeer {
 impl OddPeer {
     pub(crate) fn new(network: &Rc<RefCell<Network>>, number: u8, kind: Oddity, down: u32) -> Self {
         let delay = Duration::from_millis(3);
-        let line = Line { delay, nanos_per_byte: 0, queue: 500, weather: Weather::default() };
+        let weather = Weather::default();
+        let line = Line { delay, nanos_per_byte: 0, queue: 500, uncut: false, weather };
         let station = network.borrow_mut().add(mac(number), line);
         let question = Round { salt: 2, up: 0, down, sip: 0, pause: 0, last: false };
         Self {

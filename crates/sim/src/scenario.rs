@@ -59,11 +59,13 @@ impl Scenario {
         let weather = weather(&mut prng);
         let tight = prng.chance(300_000);
         let slow = if prng.chance(300_000) { prng.below(5_000) } else { 0 };
+        // Apart from the rest, which would be another world for every seed with one draw more.
+        let mut offload = Prng::new(!seed);
         let hosts = (1..=servers + clients)
             .map(|number| HostPlan {
                 number,
                 config: limited(config(number, &mut prng), tight, &mut prng),
-                line: line(weather, &mut prng),
+                line: Line { uncut: offload.chance(500_000), ..line(weather, &mut prng) },
                 ahead: Duration::from_micros(prng.next_u64() >> 30),
                 ports: if prng.chance(200_000) { 4 } else { 1_000 },
                 slow,
@@ -169,6 +171,7 @@ fn line(weather: Weather, prng: &mut Prng) -> Line {
         // From about a gigabit a second down to one megabit.
         nanos_per_byte: [0, 8, 80, 800, 8_000][prng.below(5) as usize],
         queue: if prng.chance(300_000) { 20 } else { 500 },
+        uncut: false,
         weather,
     }
 }

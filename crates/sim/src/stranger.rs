@@ -70,7 +70,8 @@ pub(crate) struct Flooder {
 impl Flooder {
     pub(crate) fn new(network: &Rc<RefCell<Network>>, number: u8, rate: u32) -> Self {
         let delay = Duration::from_micros(100);
-        let line = Line { delay, nanos_per_byte: 0, queue: 2_000, weather: Weather::default() };
+        let weather = Weather::default();
+        let line = Line { delay, nanos_per_byte: 0, queue: 2_000, uncut: false, weather };
         let station = network.borrow_mut().add(mac(number), line);
         let (network, prng) = (Rc::clone(network), Prng::new(7));
         Self { network, station, number, prng, rate, next: Instant::ZERO }

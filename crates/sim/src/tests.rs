@@ -15,7 +15,8 @@ use crate::world::World;
 fn world(buffers: u32, plans: Vec<Plan>, odd_peers: Vec<(Oddity, u32)>) -> World {
     let mut prng = Prng::new(1);
     let delay = Duration::from_millis(1);
-    let line = Line { delay, nanos_per_byte: 8, queue: 500, weather: Weather::default() };
+    let weather = Weather::default();
+    let line = Line { delay, nanos_per_byte: 8, queue: 500, uncut: false, weather };
     let hosts = [1, 2].map(|number| {
         let mut config = config(number, &mut prng);
         config.buffers = buffers;
@@ -52,7 +53,8 @@ fn a_long_path_is_bound_by_the_line_and_not_by_the_window() {
     let mut prng = Prng::new(1);
     let delay = Duration::from_millis(10);
     // A gigabit a second, both ways 20 ms.
-    let line = Line { delay, nanos_per_byte: 8, queue: 4_000, weather: Weather::default() };
+    let weather = Weather::default();
+    let line = Line { delay, nanos_per_byte: 8, queue: 4_000, uncut: false, weather };
     let hosts = [1, 2].map(|number| {
         let mut config = config(number, &mut prng);
         config.buffers = 4_096;
@@ -105,7 +107,8 @@ fn questions_leave_buffers_for_answers() {
 fn both_ways(working: u32, buffers: u32, (calls, plan): (u32, &Plan)) -> World {
     let mut prng = Prng::new(1);
     let delay = Duration::from_millis(1);
-    let line = Line { delay, nanos_per_byte: 8, queue: 500, weather: Weather::default() };
+    let weather = Weather::default();
+    let line = Line { delay, nanos_per_byte: 8, queue: 500, uncut: false, weather };
     let hosts = [1, 2].map(|number| {
         let mut config = config(number, &mut prng);
         config.working = working;

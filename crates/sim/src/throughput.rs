@@ -112,7 +112,8 @@ fn scenario(loss: u32, round_trip: Duration) -> Scenario {
     let mut host = |number, loss| {
         let weather = Weather { loss, ..Weather::default() };
         // A gigabit a second, so that the windows alone set the pace.
-        let line = Line { delay: round_trip / 2, nanos_per_byte: 8, queue: 2_000, weather };
+        let delay = round_trip / 2;
+        let line = Line { delay, nanos_per_byte: 8, queue: 2_000, uncut: false, weather };
         let config = config(number, &mut prng);
         HostPlan { number, config, line, ahead: Duration::ZERO, ports: 1_000, slow: 0 }
     };

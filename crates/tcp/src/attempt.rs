@@ -7,7 +7,6 @@
 //! what that block would have slept as once it had acknowledged the SYN-ACK.
 
 use base::{Instant, Seq};
-use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr, Timestamps};
 
 use crate::config::{Config, SHIFT_MAX};
@@ -61,7 +60,7 @@ impl Attempt {
             options,
             ..Repr::default()
         };
-        Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
+        Outgoing::bare(header)
     }
 
     /// Takes the SYN-ACK: gives the connection as it would sleep once that is

@@ -115,6 +115,9 @@ pub struct Sending {
     /// Whether a closed window is probed with a byte the peer has already, as a keep-alive is,
     /// rather than with the next one: what Linux does, and a peer answers either.
     pub bare_window_probes: bool,
+    /// Bytes of payload that segments sent together have at most where whoever sends them cuts them
+    /// ([`Outgoing::cut`](crate::Outgoing::cut)); less than two segments' worth: each is by itself.
+    pub uncut: u16,
 }
 
 impl Default for Sending {
@@ -124,6 +127,7 @@ impl Default for Sending {
             restart_after_idle: true,
             nagle: false,
             bare_window_probes: false,
+            uncut: 0,
         }
     }
 }

@@ -9,7 +9,6 @@
 //! them in the echo, and would only fool itself.
 
 use base::{Instant, Seq, SipKey};
-use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr, Timestamps};
 
 use crate::Config;
@@ -96,7 +95,7 @@ impl Cookies {
             options,
             ..Repr::default()
         };
-        Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
+        Outgoing::bare(header)
     }
 
     /// Takes the acknowledgment of a cookie, if it is one.

@@ -107,7 +107,7 @@ impl Greeting {
             options,
             ..Repr::default()
         };
-        Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
+        Outgoing::bare(header)
     }
 
     /// What this end agrees on, as [`Working::accept`] does.

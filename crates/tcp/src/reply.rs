@@ -136,7 +136,7 @@ impl ReplySegment {
     #[must_use]
     pub fn outgoing(&self, length: u32) -> Outgoing {
         let header = Repr { flags: Flags::ACK | Flags::PSH, ..Repr::from(self.header) };
-        Outgoing { header, length, retransmission: false, ecn: self.ecn }
+        Outgoing { header, length, cut: None, retransmission: false, ecn: self.ecn }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What goes into a connection and what comes out: plain values, no bytes. Invariant: payload stays
 //! with the caller; here it is only lengths and sequence numbers.
 
+use core::num::NonZeroU16;
+
 use base::Seq;
 use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Plain, Repr};
@@ -47,17 +49,27 @@ impl Arrival<'_> {
     }
 }
 
-/// A segment to be sent.
+/// A segment to be sent, or several that follow each other and differ in nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
     /// The header, with both ports zero for the caller to fill in.
     pub header: Repr,
     /// Bytes of payload, from `header.sequence` on: those the caller has kept under these numbers.
     pub length: u32,
+    /// Of several: bytes of payload of each but the last. The caller has them cut, PSH and FIN going
+    /// to the last. Only where [`Sending::uncut`](crate::Sending::uncut) allows it.
+    pub cut: Option<NonZeroU16>,
     /// Whether any of it was sent before.
     pub retransmission: bool,
     /// The codepoint for the IP packet.
     pub ecn: Ecn,
+}
+
+impl Outgoing {
+    /// One segment without payload.
+    pub(crate) const fn bare(header: Repr) -> Self {
+        Self { header, length: 0, cut: None, retransmission: false, ecn: Ecn::NotCapable }
+    }
 }
 
 /// A reset to be sent: the answer to a segment that belongs to no connection or to a wrong one.
@@ -104,7 +116,7 @@ impl Reset {
             options: Options::default(),
             ..Repr::default()
         };
-        Outgoing { header, length: 0, retransmission: false, ecn: Ecn::NotCapable }
+        Outgoing::bare(header)
     }
 }
 

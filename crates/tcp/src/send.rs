@@ -2,8 +2,9 @@
 //! Invariant: the peer's window is never overrun but by the one byte of a probe, and the congestion
 //! window only by what RFC 6675 and RFC 8985 except.
 
+use core::num::NonZeroU16;
+
 use base::{Instant, Seq};
-use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr};
 
 use crate::micros::{Micros, after_us};
@@ -276,7 +277,7 @@ impl Working {
             options: self.syn_options(turn, answering),
             ..Repr::default()
         };
-        Some(Outgoing { header, length: 0, retransmission, ecn: Ecn::NotCapable })
+        Some(Outgoing { retransmission, ..Outgoing::bare(header) })
     }
 
     /// New data, and the FIN after it.
@@ -287,10 +288,11 @@ impl Working {
         self.restart_after_idle(turn);
         let options = self.options(turn);
         let due = if self.path.is_due(turn.now) { self.path_probe(&options) } else { Due::NotNow };
-        let length = match due {
-            Due::Now(length) => length,
+        let room = self.segment_room(&options);
+        let (length, room) = match due {
+            Due::Now(length) => (length, length),
             Due::Wait => return None,
-            Due::NotNow => self.new_length(turn, self.segment_room(&options))?,
+            Due::NotNow => (self.new_length(turn, room)?, room),
         };
         let start = self.send.nxt;
         let last = length == self.send.unsent();
@@ -322,10 +324,13 @@ impl Working {
         self.note_usage(self.pipe() >= self.congestion.window());
         self.timers.persist = Instant::NEVER;
         self.schedule_tail_probe(turn);
-        Some(outgoing)
+        // A segment is shorter than 2^16.
+        let cut = if length > room { NonZeroU16::new(room as u16) } else { None };
+        Some(Outgoing { cut, ..outgoing })
     }
 
-    /// Bytes of new data for the next segment; None when it must wait.
+    /// Bytes of new data for the next segment, or for those that may follow it at once as well; None
+    /// when it must wait.
     fn new_length(&mut self, turn: &Turn<'_>, most: u32) -> Option<u32> {
         //= specs/rfc9293.txt#section-3.8.6
         //# If this happens, the sender SHOULD NOT send new data (SHLD-15), but SHOULD retransmit
@@ -366,7 +371,25 @@ impl Working {
         let full = length == most;
         let all = length == unsent && (idle || !turn.config.sending.nagle || self.send.fin);
         let half = idle && length >= self.send.max_window / 2;
+        if full && length < u32::from(turn.config.sending.uncut) {
+            return Some(self.run_length(turn, (most, unsent.min(usable)), pipe));
+        }
         (full || all || half).then_some(length)
+    }
+
+    /// Bytes that go out one segment of `most` bytes after the other if each is asked for by itself: as
+    /// many full ones as the windows take, and the short one at the end if that need not wait.
+    fn run_length(&self, turn: &Turn<'_>, (most, ready): (u32, u32), pipe: u32) -> u32 {
+        if self.ecn.reduced || self.send.urgent.is_some() {
+            // What is said once, or counts from where a segment begins, goes on one by itself.
+            return most;
+        }
+        let sending = &turn.config.sending;
+        let allowed = self.send_limit().saturating_sub(pipe);
+        let run = ready.min(allowed).min(u32::from(sending.uncut));
+        let ends = run == self.send.unsent() && (!sending.nagle || self.send.fin);
+        let length = if ends { run } else { run - run % most };
+        length.max(most)
     }
 
     /// Remembers how much of the congestion window is used.
@@ -434,7 +457,7 @@ impl Working {
             options,
             ..Repr::default()
         };
-        Outgoing { header, length, retransmission, ecn }
+        Outgoing { header, length, cut: None, retransmission, ecn }
     }
 
     /// The urgent pointer of a segment that starts at `start`, while urgent data is outstanding.

@@ -4,7 +4,6 @@
 //! duplicate (RFC 6191).
 
 use base::{Instant, Seq};
-use wire::protocol::Ecn;
 use wire::tcp::{Flags, Options, Repr, Timestamps};
 
 use crate::config::Timeouts;
@@ -190,11 +189,6 @@ impl TimeWait {
             options,
             ..Repr::default()
         };
-        Late::Acknowledge(Outgoing {
-            header,
-            length: 0,
-            retransmission: false,
-            ecn: Ecn::NotCapable,
-        })
+        Late::Acknowledge(Outgoing::bare(header))
     }
 }

@@ -171,13 +171,14 @@ impl ReceiveSide {
             self.quick_acks -= 1;
             self.ack_now = true;
         }
-        self.largest = self.largest.max(length);
+        // Several may have come as one.
+        self.largest = self.largest.max(length.min(u32::from(self.mss)));
         self.unacknowledged = self.unacknowledged.saturating_add(length);
         //= specs/rfc9293.txt#section-3.8.6.3
         //# An ACK SHOULD be generated for at least every second full-sized segment or 2*RMSS bytes
         //# of new data (where RMSS is the MSS specified by the TCP endpoint receiving the segments
         //# to be acknowledged, or the default value if not specified) (SHLD-19).
-        if self.unacknowledged >= 2 * self.largest.min(u32::from(self.mss)) {
+        if self.unacknowledged >= 2 * self.largest {
             self.ack_now = true;
         }
         //= specs/rfc9293.txt#section-3.8.6.3

@@ -3,7 +3,7 @@
 
 use doctor::Costs;
 use stack::Native;
-use stack::port::MemPort;
+use stack::port::{Caps, MemPort};
 
 use crate::demo::Network;
 use crate::demo::memory::FIXED_BYTES;
@@ -14,9 +14,6 @@ const SPARE_DESCRIPTORS: u64 = 1_280;
 
 /// Enough connections that what does not depend on their number vanishes in the division.
 const MANY: u32 = 10_000_000;
-/// The largest packets of Ethernet.
-const MTU: u16 = 1_500;
-
 /// What `crore serve`'s HTTP takes on either engine.
 pub fn costs() -> Costs {
     Costs {
@@ -30,7 +27,7 @@ pub fn costs() -> Costs {
 }
 
 fn on_own_stack(connections: u32) -> usize {
-    Native::<MemPort, http::Conn>::bytes_for(&Network::new(connections).server(), MTU)
+    Native::<MemPort, http::Conn>::bytes_for(&Network::new(connections).server(), &Caps::ETHERNET)
 }
 
 /// Bytes for one more connection.

@@ -39,8 +39,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Bytes a buffer can have at most: offsets in a [`Frame`] have 16 bits.
-    pub const BUFFER_BYTES_MAX: usize = 32_768;
+    /// Bytes a buffer can have at most: offsets in a [`Frame`] have 16 bits, and buffers whole cache
+    /// lines.
+    pub const BUFFER_BYTES_MAX: usize = 65_472;
 
     /// A pool of `count` buffers in address space of its own.
     ///

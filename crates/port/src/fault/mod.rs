@@ -9,6 +9,7 @@ use core::cmp::{Ordering, Reverse};
 use core::time::Duration;
 
 use core::net::IpAddr;
+use core::num::NonZeroU16;
 
 use base::{Instant, Prng};
 use mem::{Batch, Frame, Pool};
@@ -172,6 +173,15 @@ impl<P: Port> Port for Faulty<P> {
 
     fn tx(&mut self, now: Instant, pool: &mut Pool, frames: &mut Batch) -> Result<(), P::Error> {
         self.inner.tx(now, pool, frames)
+    }
+
+    fn tx_uncut(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, P::Error> {
+        self.inner.tx_uncut(now, frame, segment)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {

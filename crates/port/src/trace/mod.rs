@@ -9,6 +9,7 @@ mod tests;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::num::NonZeroU16;
 
 use base::Instant;
 use mem::{Batch, Consumer, Frame, Pool, Producer, ReserveError, ring};
@@ -125,6 +126,20 @@ impl<P: Port> Port for Tracer<P> {
         let result = self.inner.tx(now, pool, frames);
         self.waiting = frames.len();
         result
+    }
+
+    fn tx_uncut(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        segment: NonZeroU16,
+    ) -> Result<bool, P::Error> {
+        let sent = self.inner.tx_uncut(now, frame, segment)?;
+        if sent && let Some(recorder) = &mut self.recorder {
+            recorder.record(now, Direction::Outbound, frame);
+            recorder.to.publish();
+        }
+        Ok(sent)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), P::Error> {

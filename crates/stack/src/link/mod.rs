@@ -14,6 +14,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod uncut;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,12 +34,21 @@ pub(crate) use packet::{Control, Found, Packet, PlainSegment, Segment};
 use routes::Routes;
 pub use udp::DatagramTaker;
 use udp::Takers;
+use uncut::Uncut;
 
-/// Bytes of a buffer for one packet: an Ethernet frame of the link's longest, and room to spare for
-/// VLAN tags, in whole cache lines. 1,664 for the usual MTU of 1,500.
-const fn buffer_bytes(mtu: u16) -> usize {
-    let wanted = (mtu as usize + 164).next_multiple_of(64);
+/// Bytes of a buffer for packets of at most so many: an Ethernet frame, and room to spare for VLAN
+/// tags, in whole cache lines. 1,664 for the usual MTU of 1,500.
+const fn buffer_bytes(longest: u16) -> usize {
+    let wanted = (longest as usize + 164).next_multiple_of(64);
     if wanted < Pool::BUFFER_BYTES_MAX { wanted } else { Pool::BUFFER_BYTES_MAX }
+}
+
+/// Bytes of the longest packet that a port hands over.
+const fn longest_arrival(caps: &Caps) -> u16 {
+    match caps.lro {
+        Some(lro) if lro > caps.mtu => lro,
+        _ => caps.mtu,
+    }
 }
 
 /// One link, as TCP sees it: something to send segments over.
@@ -55,6 +65,8 @@ pub(crate) struct Link<P: Port> {
     frames: Pool,
     /// Packets built and not yet taken by the port.
     out: Batch,
+    /// Where a packet is built that the port cuts, if it does.
+    uncut: Option<Uncut>,
     /// Packets received, and packets sent.
     packets: (u64, u64),
     /// The time now.
@@ -95,6 +107,7 @@ impl<P: Port> Link<P> {
             neighbors,
             frames,
             out: Batch::new(),
+            uncut: Uncut::new(&caps),
             packets: (0, 0),
             now: Instant::ZERO,
             answering: None,
@@ -111,18 +124,18 @@ impl<P: Port> Link<P> {
     pub(crate) fn pools_in(
         arena: &mut Arena,
         config: &Config,
-        mtu: u16,
+        caps: &Caps,
     ) -> Result<Pools, ReserveError> {
-        let bytes = buffer_bytes(mtu);
-        let departures = Pool::new_in(arena, config.frames, bytes)?;
+        let departures = Pool::new_in(arena, config.frames, buffer_bytes(caps.mtu))?;
+        let bytes = buffer_bytes(longest_arrival(caps));
         Ok(Pools { arrivals: Pool::new_in(arena, Batch::CAPACITY as u32, bytes)?, departures })
     }
 
     /// Bytes of an arena that a link's pools take.
-    pub(crate) const fn bytes_for_pools(config: &Config, mtu: u16) -> usize {
-        let bytes = buffer_bytes(mtu);
-        Pool::bytes_for(config.frames, bytes)
-            .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, bytes))
+    pub(crate) const fn bytes_for_pools(config: &Config, caps: &Caps) -> usize {
+        let arrival = buffer_bytes(longest_arrival(caps));
+        Pool::bytes_for(config.frames, buffer_bytes(caps.mtu))
+            .saturating_add(Pool::bytes_for(Batch::CAPACITY as u32, arrival))
     }
 
     /// Everything from now on happens at this time.
@@ -221,10 +234,10 @@ impl<P: Port> Link<P> {
     /// Whether a packet can be sent now: a buffer is free, and the batch has room, after the port
     /// was asked to take what is in it.
     pub(crate) fn is_ready(&mut self) -> bool {
-        if self.out.is_full() {
+        if self.out.is_full() || self.is_uncut_waiting() {
             self.flush();
         }
-        !self.out.is_full() && self.frames.available() > 0
+        !self.out.is_full() && !self.is_uncut_waiting() && self.frames.available() > 0
     }
 
     /// Hands what was built to the port.
@@ -235,6 +248,7 @@ impl<P: Port> Link<P> {
             self.packets.1 += (built - self.out.len()) as u64;
             self.note(sent);
         }
+        self.flush_uncut();
     }
 
     /// Packets received from and handed to the port since the start.
@@ -266,8 +280,8 @@ impl<P: Port> Link<P> {
     }
 
     /// Whether packets wait for the port.
-    pub(crate) const fn is_blocked(&self) -> bool {
-        !self.out.is_empty()
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.out.is_empty() || self.is_uncut_waiting()
     }
 
     /// The first failure of the port since this was last asked.

@@ -2,8 +2,9 @@
 //! lost with it; TCP sends again what mattered.
 
 use core::net::IpAddr;
+use core::num::NonZeroU16;
 
-use ::tcp::Tuple;
+use ::tcp::{Outgoing, Tuple};
 use mem::Frame;
 use port::{Caps, Port};
 use wire::checksum::Sum;
@@ -18,21 +19,27 @@ use crate::drops::Reason;
 pub(super) const HOP_LIMIT: u8 = wire::plain::HOP_LIMIT;
 
 impl<P: Port> Link<P> {
-    /// Sends a TCP segment; `fill` writes its `length` bytes of payload.
+    /// Sends a TCP segment, or several in one frame that the port cuts; `fill` writes the payload.
     pub(crate) fn send_segment(
         &mut self,
-        ends: (IpAddr, IpAddr),
-        header: &tcp::Repr,
-        ecn: Ecn,
-        length: usize,
+        ends: &Tuple,
+        outgoing: &Outgoing,
         fill: impl FnOnce(&mut [u8]),
     ) {
-        let caps = self.caps;
-        let total = header.length() + length;
-        self.send_ip_with(ends, protocol::TCP, ecn, total, |segment| {
+        let header = tcp::Repr {
+            source_port: ends.local_port,
+            destination_port: ends.remote_port,
+            ..outgoing.header
+        };
+        let (ends, cut) = ((ends.local, ends.remote), outgoing.cut);
+        let is_left_to_port = self.caps.checksums_filled || cut.is_some();
+        let total = header.length() + outgoing.length as usize;
+        self.send_ip_with(ends, (protocol::TCP, outgoing.ecn, cut), total, |segment| {
             let Ok(head) = header.emit(segment) else { return false };
             fill(&mut segment[head..]);
-            checksum(&caps, ends, segment);
+            if !is_left_to_port {
+                fill_checksum(ends, segment);
+            }
             true
         });
     }
@@ -45,16 +52,13 @@ impl<P: Port> Link<P> {
         payload: &[u8],
     ) {
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (ends.local, ends.remote) else {
-            let header = tcp::Repr {
-                source_port: ends.local_port,
-                destination_port: ends.remote_port,
-                ..tcp::Repr::from(*header)
-            };
+            let header = tcp::Repr::from(*header);
             let flags = header.flags.with_if(push, tcp::Flags::PSH);
             let header = tcp::Repr { flags, ..header };
-            let fill = |into: &mut [u8]| into.copy_from_slice(payload);
-            let between = (ends.local, ends.remote);
-            return self.send_segment(between, &header, ecn, payload.len(), fill);
+            // Not more than fits a segment.
+            let length = payload.len() as u32;
+            let outgoing = Outgoing { header, length, cut: None, retransmission: false, ecn };
+            return self.send_segment(ends, &outgoing, |into| into.copy_from_slice(payload));
         };
         let Some(next_hop) = self.routes.next_hop(ends.remote) else {
             return self.drops.count(Reason::NoRoute);
@@ -79,7 +83,7 @@ impl<P: Port> Link<P> {
     }
 
     /// Puts a frame into the batch, or holds it until its neighbour is known.
-    fn leave(&mut self, frame: Frame, is_known: bool, next_hop: IpAddr) {
+    pub(super) fn leave(&mut self, frame: Frame, is_known: bool, next_hop: IpAddr) {
         if is_known {
             self.push(frame);
         } else if let Some(unheld) = self.neighbors.hold(next_hop, frame, self.now) {
@@ -95,14 +99,13 @@ impl<P: Port> Link<P> {
         length: usize,
         emit: impl FnOnce(&mut [u8]) -> bool,
     ) {
-        self.send_ip_with(ends, protocol, Ecn::NotCapable, length, emit);
+        self.send_ip_with(ends, (protocol, Ecn::NotCapable, None), length, emit);
     }
 
     fn send_ip_with(
         &mut self,
         (source, destination): (IpAddr, IpAddr),
-        protocol: u8,
-        ecn: Ecn,
+        (protocol, ecn, cut): (u8, Ecn, Option<NonZeroU16>),
         length: usize,
         emit: impl FnOnce(&mut [u8]) -> bool,
     ) {
@@ -117,12 +120,20 @@ impl<P: Port> Link<P> {
             IpAddr::V4(_) => (EtherType::IPV4, ipv4::HEADER_LENGTH),
             IpAddr::V6(_) => (EtherType::IPV6, ipv6::HEADER_LENGTH),
         };
-        let built = self.build(station.unwrap_or_default(), kind, head + length, |packet| {
+        let mac = station.unwrap_or_default();
+        let header = self.header(mac, kind);
+        let write = |packet: &mut [u8]| {
             let Some((header, body)) = packet.split_at_mut_checked(head) else { return false };
             emit_ip((source, destination), protocol, ecn, payload_length, header) && emit(body)
-        });
-        let Some(frame) = built else { return };
-        self.leave(frame, station.is_some(), next_hop);
+        };
+        let length = head + length;
+        let to = (station.is_some(), next_hop);
+        if let Some(segment) = cut {
+            return self.send_uncut((&header, length), segment, to, write);
+        }
+        if let Some(frame) = self.build(&header, length, write) {
+            self.leave(frame, to.0, to.1);
+        }
     }
 
     /// Lets go of frames that have waited too long for their neighbours.
@@ -146,7 +157,8 @@ impl<P: Port> Link<P> {
         emit: impl FnOnce(&Caps, &mut [u8]) -> bool,
     ) {
         let caps = self.caps;
-        if let Some(frame) = self.build(to, kind, length, |body| emit(&caps, body)) {
+        let header = self.header(to, kind);
+        if let Some(frame) = self.build(&header, length, |body| emit(&caps, body)) {
             self.push(frame);
         }
     }
@@ -162,15 +174,16 @@ impl<P: Port> Link<P> {
         }
     }
 
+    const fn header(&self, destination: Mac, kind: EtherType) -> ethernet::Repr {
+        ethernet::Repr { destination, source: self.mac, service: None, tag: None, kind }
+    }
+
     fn build(
         &mut self,
-        to: Mac,
-        kind: EtherType,
+        header: &ethernet::Repr,
         length: usize,
         emit: impl FnOnce(&mut [u8]) -> bool,
     ) -> Option<Frame> {
-        let header =
-            ethernet::Repr { destination: to, source: self.mac, service: None, tag: None, kind };
         let total = header.length() + length;
         if total > self.frames.buffer_bytes() {
             self.drops.count(Reason::TooLong);
@@ -240,11 +253,8 @@ fn emit_ip(
     }
 }
 
-/// Fills the checksum in, or leaves it to the port.
-fn checksum(caps: &Caps, ends: (IpAddr, IpAddr), segment: &mut [u8]) {
-    if caps.checksums_filled {
-        return;
-    }
+/// Fills the checksum in.
+fn fill_checksum(ends: (IpAddr, IpAddr), segment: &mut [u8]) {
     let length = segment.len();
     let pseudo = match ends {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {

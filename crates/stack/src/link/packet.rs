@@ -89,11 +89,11 @@ impl Found {
 }
 
 impl Segment<'_> {
-    /// The segment as it would be with its payload, and the FIN after it, cut off.
-    pub(crate) fn without_payload(&self) -> Self {
+    /// The segment as it would be with its payload cut off after so many bytes, and the FIN too.
+    pub(crate) fn cut_after(&self, length: usize) -> Self {
         let mut cut = self.clone();
         cut.header.flags = cut.header.flags.without(tcp::Flags::FIN);
-        cut.payload = &[];
+        cut.payload = &self.payload[..length];
         cut
     }
 }

@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod errors;
+mod uncut;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -111,9 +112,10 @@ impl Bench {
     /// Sends a segment to an address of the peers'.
     fn send_to(&mut self, destination: Ipv4Addr) {
         self.link.set_time(self.now);
-        let header = wire::tcp::Repr::default();
-        let ends = (OWN.into(), destination.into());
-        self.link.send_segment(ends, &header, Ecn::NotCapable, 0, |_| {});
+        let (local, remote) = (OWN.into(), destination.into());
+        let reset = ::tcp::Reset { sequence: base::Seq(0), acknowledgment: None };
+        let ends = ::tcp::Tuple { local, local_port: 0, remote, remote_port: 0 };
+        self.link.send_segment(&ends, &reset.outgoing(), |_| {});
     }
 }
 

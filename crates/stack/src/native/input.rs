@@ -171,14 +171,18 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &Segment<'_>,
     ) {
         let payload = segment.payload;
+        self.moved += payload.len();
         if !payload.is_empty() && !self.has_room(block, segment.header.sequence, payload.len()) {
             // As if the payload had been lost, before anything about it is acknowledged. What the
             // segment acknowledges still counts: that is what gives buffers back.
             self.drops.count(Reason::NoBuffer);
-            return self.segment_for_block(app, block, &segment.without_payload());
+            let most = self.settings.payload_most;
+            // Of several that came as one, the first may still be taken.
+            let part = if payload.len() > most { most } else { 0 };
+            return self.segment_for_block(app, block, &segment.cut_after(part));
         }
         // What is ahead of its turn may not take the buffers that what comes before it needs.
-        let spare = 2 * self.settings.buffers_for_payload - 1;
+        let spare = 2 * self.buffers_for(payload.len()) - 1;
         let can_hold = self.buffers.available() >= spare.max(self.buffers.capacity() / 2);
         let held = &mut self.blocks[block];
         let arrival = arrival(segment, can_hold);
@@ -226,7 +230,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if !held.received.fits(end) && !self.blocks.widen(block) {
             return false;
         }
-        if self.buffers.available() >= self.settings.buffers_for_payload {
+        let wanted = self.buffers_for(length);
+        if self.buffers.available() >= wanted {
             return true;
         }
         if next.before(first) {
@@ -234,12 +239,23 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         }
         self.blocks[block].forget_ahead(&mut self.buffers);
         for _ in 0..BLOCKS_A_LOOK {
-            if self.buffers.available() >= self.settings.buffers_for_payload {
+            if self.buffers.available() >= wanted {
                 break;
             }
             self.blocks.next_in_turn().forget_ahead(&mut self.buffers);
         }
-        self.buffers.available() >= self.settings.buffers_for_payload
+        self.buffers.available() >= wanted
+    }
+
+    /// Buffers that must be free for so many bytes of payload: those that a segment can need, or those
+    /// of several that came as one.
+    const fn buffers_for(&self, length: usize) -> u32 {
+        let settings = &self.settings;
+        if length <= settings.payload_most {
+            settings.buffers_for_payload
+        } else {
+            super::buffers_for(length)
+        }
     }
 
     /// Acts on what a segment led to.

@@ -33,7 +33,7 @@ use core::ops::RangeInclusive;
 use app::{Counters, Engine, Handler, Seen};
 use base::{ConnId, Instant, Prng, SipKey};
 use mem::{Arena, Batch, Pages, Pool, ReserveError, TimerWheel, Touch};
-use port::{Pools, Port};
+use port::{Caps, Pools, Port};
 use tcp::{ChallengeLimit, Cookies, Reset, Tuple};
 
 use crate::blocks::Blocks;
@@ -55,6 +55,8 @@ const BATCHES_A_TURN: u32 = 4;
 const BUFFER_BYTES: usize = PAGE + 64;
 /// No window grows beyond this share of the buffers, and of those that are free.
 const WINDOWS: u32 = 4;
+/// Bytes of IP and TCP headers at most.
+const HEADERS_MOST: u16 = (wire::ipv6::HEADER_LENGTH + wire::tcp::HEADER_LENGTH_MAX) as u16;
 /// Challenge ACKs a second and shard: the order of magnitude RFC 5961 section 7 suggests.
 const CHALLENGES_PER_SECOND: u32 = 100;
 
@@ -108,6 +110,8 @@ struct Core<P: Port, C> {
     stray: Option<Stray>,
     /// Shards that have passed on the segment being looked at: it is none of theirs.
     passed: u16,
+    /// Bytes of payload sent and received in this turn by connections with a block.
+    moved: usize,
     counters: Arc<Counters>,
     drops: Arc<Drops>,
     vitals: Arc<Vitals>,
@@ -131,14 +135,16 @@ struct Settings {
     held_bytes: usize,
     evict_idle: bool,
     sequence_key: SipKey,
+    /// Bytes of payload that a segment on the link has at most.
+    payload_most: usize,
     /// Buffers that must be free for payload to be taken: for what the handler answers, and for
     /// all of a segment in case that it consumes nothing.
     buffers_for_payload: u32,
 }
 
 impl Settings {
-    /// For a link with this MTU.
-    fn new(config: &Config, mtu: u16) -> Self {
+    /// For a link that can do this.
+    fn new(config: &Config, caps: &Caps) -> Self {
         let limits = &config.limits;
         let window = config.tcp.receiving.window.min(ReceiveStore::WINDOW);
         let mut tcp = config.tcp.clone();
@@ -146,15 +152,23 @@ impl Settings {
         tcp.receiving.window_max = (config.buffers / WINDOWS)
             .saturating_mul(PAGE as u32)
             .clamp(window, ReceiveStore::WINDOW_WIDE);
+        tcp.sending.uncut = caps.tso.map_or(0, |bytes| bytes.saturating_sub(HEADERS_MOST));
+        let payload_most = usize::from(caps.mtu);
         Self {
             tcp,
+            payload_most,
             connections: limits.connections,
             held_bytes: (limits.held_bytes as usize).min(window as usize),
             evict_idle: limits.evict_idle,
             sequence_key: config.secrets.sequence,
-            buffers_for_payload: 1 + ReceiveStore::buffers_for(usize::from(mtu)),
+            buffers_for_payload: buffers_for(payload_most),
         }
     }
+}
+
+/// Buffers that must be free for so many bytes of payload to be taken.
+const fn buffers_for(bytes: usize) -> u32 {
+    1 + ReceiveStore::buffers_for(bytes)
 }
 
 /// The parts of a connection's surroundings that every call of TCP wants.
@@ -179,11 +193,11 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         let vitals = Arc::new(Vitals::default());
         let drops = Arc::clone(&vitals.drops);
         let limits = &config.limits;
-        let mtu = port.caps().mtu;
+        let caps = port.caps();
         let brought = port.pools();
         let mut reserved = match brought {
             Some(_) => Self::bytes_for_tables(config),
-            None => Self::bytes_for(config, mtu),
+            None => Self::bytes_for(config, &caps),
         };
         let mut arena = Arena::new(reserved, Touch::Later)?;
         let Pools { arrivals, departures } = match brought {
@@ -191,9 +205,8 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
                 reserved += pools.bytes_reserved();
                 pools
             }
-            None => Link::<P>::pools_in(&mut arena, config, mtu)?,
+            None => Link::<P>::pools_in(&mut arena, config, &caps)?,
         };
-        let settings = Settings::new(config, mtu);
         // Not a secret worth much, and different in every process: the budget must only be hard to
         // tell from outside.
         let seed = config.secrets.flows.secret_hash([u64::from(config.shard)]);
@@ -227,12 +240,13 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
             retiring: retire::Retiring::default(),
             listeners: config.listeners.clone(),
             ports: Ports::new(config.secrets.flows, Prng::new(seed ^ 1)),
-            settings,
+            settings: Settings::new(config, &caps),
             challenges: ChallengeLimit::new(CHALLENGES_PER_SECOND, Prng::new(seed)),
             cookies: Cookies::new(config.secrets.cookies),
             parsed: Vec::with_capacity(Batch::CAPACITY),
             stray: None,
             passed: 0,
+            moved: 0,
             counters,
             drops,
             vitals,
@@ -250,11 +264,11 @@ impl<P: Port, C: Copy + Default> Native<P, C> {
         })
     }
 
-    /// Bytes of memory that an engine reserves for a configuration and packets of at most `mtu`
-    /// bytes, beside its working blocks, over a port that brings no pools.
+    /// Bytes of memory that an engine reserves for a configuration, beside its working blocks, over a
+    /// port that can do this and brings no pools.
     #[must_use]
-    pub const fn bytes_for(config: &Config, mtu: u16) -> usize {
-        Self::bytes_for_tables(config).saturating_add(Link::<P>::bytes_for_pools(config, mtu))
+    pub const fn bytes_for(config: &Config, caps: &Caps) -> usize {
+        Self::bytes_for_tables(config).saturating_add(Link::<P>::bytes_for_pools(config, caps))
     }
 
     /// The same without the pools of packets.
@@ -454,6 +468,9 @@ impl<P: Port, H: Handler> Engine<H> for Native<P, H::Conn> {
         self.core.link.flush();
         self.core.count_levels(self.arrivals.bytes_touched());
         let events = packets + timers + listed + swept + dialled;
+        if core::mem::take(&mut self.core.moved) > self.core.settings.payload_most {
+            self.patience.transferred(now);
+        }
         self.patience.after_turn(now, events);
         match self.core.link.failure() {
             Some(failure) => Err(failure),

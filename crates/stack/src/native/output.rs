@@ -67,21 +67,14 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
             let offset = first.distance(working.tcp.una());
             let (sending, buffers, ahead) = (&working.sending, &self.buffers, &mut self.ahead);
             let mut whole = true;
-            let header = with_ports(&ends, &outgoing);
-            let length = outgoing.length as usize;
             self.counters.bytes_out.add(u64::from(outgoing.length));
+            self.moved += outgoing.length as usize;
             self.vitals.retransmitted.add(u64::from(outgoing.retransmission));
-            self.link.send_segment(
-                (ends.local, ends.remote),
-                &header,
-                outgoing.ecn,
-                length,
-                |into| {
-                    whole = u64::try_from(offset)
-                        .is_ok_and(|offset| sending.copy(offset, into, buffers, ahead));
-                },
-            );
-            if length > 0 && !whole {
+            self.link.send_segment(&ends, &outgoing, |into| {
+                whole = u64::try_from(offset)
+                    .is_ok_and(|offset| sending.copy(offset, into, buffers, ahead));
+            });
+            if outgoing.length > 0 && !whole {
                 self.blocks[block].facts.short = true;
                 return true;
             }
@@ -102,9 +95,7 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
     /// Sends one segment without payload, if that is possible now.
     pub(super) fn send(&mut self, ends: &Tuple, outgoing: &Outgoing) {
         if self.link.is_ready() {
-            let header = with_ports(ends, outgoing);
-            let between = (ends.local, ends.remote);
-            self.link.send_segment(between, &header, outgoing.ecn, 0, |_| {});
+            self.link.send_segment(ends, outgoing, |_| {});
         }
     }
 
@@ -134,14 +125,5 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         if let Some(reset) = self.blocks[block].tcp.abort() {
             self.send_for_block(block, &reset.outgoing());
         }
-    }
-}
-
-/// The header with the ports, which TCP leaves to its caller.
-fn with_ports(ends: &Tuple, outgoing: &Outgoing) -> wire::tcp::Repr {
-    wire::tcp::Repr {
-        source_port: ends.local_port,
-        destination_port: ends.remote_port,
-        ..outgoing.header
     }
 }

@@ -121,7 +121,8 @@ impl<P: Port, C: Copy + Default> Core<P, C> {
         segment: &PlainSegment<'_>,
         asked: bool,
     ) -> bool {
-        if sleeping.waiting == Waiting::Wake || !self.may_call() {
+        let is_short = segment.payload.len() <= self.settings.payload_most;
+        if sleeping.waiting == Waiting::Wake || !is_short || !self.may_call() {
             return false;
         }
         let config = &self.settings.tcp;

@@ -11,6 +11,7 @@ mod pair;
 mod passing;
 mod reply;
 mod time_wait;
+mod uncut;
 mod waiting;
 
 use core::time::Duration;

@@ -10,7 +10,7 @@ use tcp::{
     Waiting, Working,
 };
 use wire::protocol::Ecn;
-use wire::tcp::Repr;
+use wire::tcp::{Flags, Repr};
 
 /// A segment on its way.
 #[derive(Clone, Debug)]
@@ -184,7 +184,9 @@ impl End {
         loop {
             let turn = Turn { config: &self.config, now, challenges: &mut self.challenges };
             let Some(outgoing) = self.working.transmit(&turn) else { break };
-            packets.push(self.packet(&outgoing));
+            for outgoing in cut(&outgoing) {
+                packets.push(self.packet(&outgoing));
+            }
             assert!(packets.len() < 10_000, "sends without end: {outgoing:?}");
         }
         let quiet = self.working.may_sleep(&self.config, now);
@@ -248,6 +250,22 @@ impl End {
     pub fn is_done(&self) -> bool {
         self.over || self.working.state() == State::TimeWait
     }
+}
+
+/// The segments that one from TCP stands for.
+fn cut(outgoing: &Outgoing) -> impl Iterator<Item = Outgoing> {
+    let whole = *outgoing;
+    let each = outgoing.cut.map_or(whole.length, |each| u32::from(each.get())).max(1);
+    (0..whole.length.div_ceil(each).max(1)).map(move |index| {
+        let start = index * each;
+        let length = each.min(whole.length - start);
+        let mut piece = Outgoing { length, cut: None, ..whole };
+        piece.header.sequence += start;
+        if start + length < whole.length {
+            piece.header.flags = piece.header.flags.without(Flags::PSH).without(Flags::FIN);
+        }
+        piece
+    })
 }
 
 fn arrival<'a>(packet: &'a Packet, payload: &[u8]) -> Arrival<'a> {

@@ -214,12 +214,13 @@ fn faults() -> impl Strategy<Value = Faults> {
 }
 
 fn any_config() -> impl Strategy<Value = Config> {
-    (any::<[bool; 5]>(), 2_000u32..600_000).prop_map(|(bits, window)| {
+    (any::<[bool; 5]>(), 2_000u32..600_000, 0u16..=u16::MAX).prop_map(|(bits, window, uncut)| {
         let [sack, timestamps, ecn, nagle, cubic] = bits;
         let mut config = config();
         config.receiving.window = window;
         config.sending.congestion = if cubic { Algorithm::Cubic } else { Algorithm::NewReno };
         config.sending.nagle = nagle;
+        config.sending.uncut = uncut;
         config.extensions = Extensions { sack, timestamps, ecn, ..Extensions::default() };
         config
     })
@@ -234,6 +235,30 @@ proptest! {
         transfer(seed, faults, [first, second], [bytes.0, bytes.1]);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What goes out as one and is cut is, segment for segment, what goes out one by one.
+    #[test]
+    fn what_is_cut_is_what_would_have_been_sent_one_by_one(
+        seed: u64, faults in faults(), first in any_config(), second in any_config(),
+        bytes in (0u64..150_000, 0u64..150_000),
+    ) {
+        let outcome = |configs: [Config; 2]| {
+            let world = transfer(seed, faults, configs, [bytes.0, bytes.1]);
+            let sent = |end: &End| (end.segments, end.retransmissions);
+            (world.now, world.sent, world.ends.each_ref().map(sent))
+        };
+        let one_by_one = [&first, &second].map(|config| {
+            let mut config = config.clone();
+            config.sending.uncut = 0;
+            config
+        });
+        prop_assert_eq!(outcome([first, second]), outcome(one_by_one));
+    }
+}
+
 /// Round trips were once measured across a loss, and the timeout grew without bound.
 #[test]
 fn a_lost_acknowledgment_does_not_inflate_the_round_trip() {

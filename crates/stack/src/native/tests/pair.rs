@@ -219,7 +219,12 @@ impl<H: Handler> Pair<H> {
         Self::build(server, (faults, seed), caps, [&config(CLIENT, 2), &config(SERVER, 1)])
     }
 
-    fn build(server: H, (faults, seed): (Faults, u64), caps: Caps, configs: [&Config; 2]) -> Self {
+    pub fn build(
+        server: H,
+        (faults, seed): (Faults, u64),
+        caps: Caps,
+        configs: [&Config; 2],
+    ) -> Self {
         let now = Instant::from_millis(1_000_000);
         let (near, far) = MemPort::pair(1 << 20, caps).unwrap();
         let near = Faulty::new(near, faults, seed, 1_000);

@@ -1,25 +1,29 @@
-//! A frame that the kernel hands over uncut, made into segments of the size it names: [`Uncut`].
-//! Invariant: the segments' payloads behind one another are the frame's; each has the headers of the
-//! frame with its own length and sequence number, and only the last ends the stream or pushes.
+//! A frame that stands for several TCP segments, made into them: [`Cut`]. Invariant: the segments'
+//! payloads behind one another are the frame's; each has the headers of the frame with its own length
+//! and sequence number, and only the last ends the stream or pushes.
 
+use core::num::NonZeroU16;
+
+use wire::checksum::Sum;
 use wire::ethernet::EtherType;
-use wire::{ethernet, ipv4, ipv6, tcp};
-
-use crate::vnet::Header;
+use wire::{ethernet, ipv4, ipv6, protocol, tcp};
 
 /// Where things are in the headers.
 const IPV4_LENGTH_AT: usize = 2;
 const IPV4_CHECKSUM_AT: usize = 10;
+const IPV4_ADDRESSES_AT: usize = 12;
 const IPV6_LENGTH_AT: usize = 4;
+const IPV6_ADDRESSES_AT: usize = 8;
 const TCP_SEQUENCE_AT: usize = 4;
 const TCP_FLAGS_AT: usize = 13;
+const TCP_CHECKSUM_AT: usize = 16;
 /// Flags that belong on the last segment alone, and the one that belongs on the first.
 const FIN_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
 
 /// A long segment on its way to being cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Uncut {
+pub struct Cut {
     /// Where the IP header starts, and the TCP header.
     ip: usize,
     tcp: usize,
@@ -34,42 +38,62 @@ pub(crate) struct Uncut {
     done: usize,
 }
 
-impl Uncut {
-    /// `None` for a frame that is no TCP segment or contradicts its header.
-    pub(crate) fn new(frame: &[u8], header: Header) -> Option<Self> {
+impl Cut {
+    /// Into segments of so many bytes of payload. `None` for a frame that is no TCP segment, or is
+    /// longer than its IP packet.
+    #[must_use]
+    pub fn new(frame: &[u8], segment: NonZeroU16) -> Option<Self> {
         let view = ethernet::View::new(frame).ok()?;
         let packet = view.payload();
         let ip = view.repr().length();
-        let (length, segment) = match view.repr().kind {
+        let (protocol, length, bytes) = match view.repr().kind {
             EtherType::IPV4 => {
                 let packet = ipv4::View::new(packet).ok()?;
-                (packet.repr().payload_length.into(), packet.payload())
+                let header = packet.repr();
+                (header.protocol, header.payload_length.into(), packet.payload())
             }
             EtherType::IPV6 => {
                 let packet = ipv6::View::new(packet).ok()?;
-                (packet.payload().len(), packet.payload())
+                (packet.repr().protocol, packet.payload().len(), packet.payload())
             }
             _ => return None,
         };
-        let tcp = segment.as_ptr().addr() - frame.as_ptr().addr();
-        let payload = tcp::View::new(segment).ok()?.payload();
+        let tcp = bytes.as_ptr().addr() - frame.as_ptr().addr();
+        let payload = tcp::View::new(bytes).ok()?.payload();
         let headers = payload.as_ptr().addr() - frame.as_ptr().addr();
-        let ipv6 = view.repr().kind == EtherType::IPV6;
-        let whole = tcp + length == frame.len() && header.segment > 0;
+        let whole = protocol == protocol::TCP && tcp + length == frame.len();
         whole.then_some(Self {
             ip,
             tcp,
             headers,
-            ipv6,
+            ipv6: view.repr().kind == EtherType::IPV6,
             length: frame.len(),
-            segment: header.segment.into(),
+            segment: usize::from(segment.get()),
             done: 0,
         })
     }
 
-    /// Writes the next segment of `frame` into a buffer, and says how long it is. `None` when
-    /// there are no more, or the buffer is too small for one.
-    pub(crate) fn next(&mut self, frame: &[u8], into: &mut [u8]) -> Option<usize> {
+    /// Has as many segments stay together as fit a buffer of so many bytes, and one at least.
+    #[must_use]
+    pub const fn for_buffers_of(mut self, bytes: usize) -> Self {
+        let fit = bytes.saturating_sub(self.headers) / self.segment;
+        if self.length <= bytes {
+            self.segment = self.length;
+        } else if fit > 1 {
+            self.segment *= fit;
+        }
+        self
+    }
+
+    /// Bytes of the frame.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Writes the next segment of `frame` into a buffer, and says how long it is. Its TCP checksum is
+    /// whatever the frame's was. `None` when there are no more, or the buffer is too small for one.
+    pub fn next(&mut self, frame: &[u8], into: &mut [u8]) -> Option<usize> {
         let start = self.headers + self.done;
         let count = self.segment.min(self.length.checked_sub(start)?);
         if count == 0 {
@@ -94,7 +118,7 @@ impl Uncut {
         } else {
             put(headers, ip + IPV4_LENGTH_AT, &packet.to_be_bytes());
             put(headers, ip + IPV4_CHECKSUM_AT, &[0, 0]);
-            let sum = wire::checksum::Sum::default().bytes(&headers[ip..tcp]).finish();
+            let sum = Sum::default().bytes(&headers[ip..tcp]).finish();
             put(headers, ip + IPV4_CHECKSUM_AT, &sum.to_be_bytes());
         }
         let at = tcp + TCP_SEQUENCE_AT;
@@ -109,8 +133,28 @@ impl Uncut {
             headers[tcp + TCP_FLAGS_AT] &= !CWR;
         }
     }
+
+    /// Fills in the TCP checksum of a segment that [`Cut::next`] wrote.
+    pub fn fill_checksum(&self, segment: &mut [u8]) {
+        let addresses = if self.ipv6 { IPV6_ADDRESSES_AT } else { IPV4_ADDRESSES_AT };
+        let end = if self.ipv6 { ipv6::HEADER_LENGTH } else { ipv4::HEADER_LENGTH };
+        let Some((packet, tcp)) = segment.split_at_mut_checked(self.tcp) else { return };
+        let Some(place) = tcp.get_mut(TCP_CHECKSUM_AT..TCP_CHECKSUM_AT + 2) else { return };
+        place.fill(0);
+        let sum = Sum::default()
+            .bytes(&packet[self.ip + addresses..self.ip + end])
+            // Shorter than 2^16.
+            .wide_field(tcp.len() as u32)
+            .field(u16::from(protocol::TCP))
+            .bytes(tcp)
+            .finish();
+        put(tcp, TCP_CHECKSUM_AT, &sum.to_be_bytes());
+    }
 }
 
 fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
     into[at..at + bytes.len()].copy_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests;
