@@ -60,7 +60,7 @@ impl XdpPort {
         let filled = sockets.iter().all(Socket::fills_checksums);
         // A driver that works in our memory needs no help, and elsewhere frames of a connection could
         // overtake each other by way of different queues.
-        let in_order = interface.is_virtual() || sockets.len() == 1 && interface.queues == 1;
+        let in_order = interface.is_pair() || interface.queues == 1;
         let copies = sockets.iter().all(|socket| !socket.zero_copy);
         let packets = if copies && in_order { PacketSocket::open(interface).ok() } else { None };
         let tso = packets.as_ref().map(|_| u16::MAX);
