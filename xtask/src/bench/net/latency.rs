@@ -32,7 +32,7 @@ const RATES: [u32; 2] = [10_000, 20_000];
 
 /// More than in the other parts, because it is a tail that is looked at; each server is first in half of
 /// them.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 10;
 
 /// How long is asked before it is counted, and how long the report of it may take.
 const WARM_UP: Duration = Duration::from_millis(500);
