@@ -29,6 +29,11 @@ pub enum Error {
         /// What.
         what: &'static str,
     },
+    /// The process may not do that, and a few capabilities would not change it.
+    NotRoot {
+        /// What.
+        what: &'static str,
+    },
     /// The kernel is too old, or built without it.
     Unsupported {
         /// What is missing.
@@ -111,6 +116,7 @@ impl fmt::Display for Error {
                  CAP_NET_ADMIN and CAP_NET_RAW (`setcap cap_bpf,cap_net_admin,cap_net_raw+ep` on \
                  the program, or AmbientCapabilities= in its systemd unit)"
             ),
+            Self::NotRoot { what } => write!(f, "this process may not {what}; run it as root"),
             Self::Unsupported { what } => {
                 write!(f, "this kernel has no {what}; Linux 5.10 or later with it is needed")
             }

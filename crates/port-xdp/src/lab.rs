@@ -43,7 +43,7 @@ impl Lab {
     /// Makes two hosts, whose interfaces have so many queues each.
     ///
     /// # Errors
-    /// [`Error::Permission`] without the right to make namespaces; anything else the kernel refuses.
+    /// [`Error::NotRoot`] without the right to make namespaces; anything else the kernel refuses.
     pub fn new(hosts: [&Host; 2], queues: u32) -> Result<Self, Error> {
         let [near, far] = [Namespace::new()?, Namespace::new()?];
         let end = |host: &Host| End { name: INTERFACE, mac: host.mac, queues };
@@ -76,7 +76,7 @@ impl Namespace {
     /// A namespace with nothing in it.
     ///
     /// # Errors
-    /// [`Error::Permission`] without the right to make one.
+    /// [`Error::NotRoot`] without the right to make one.
     pub fn new() -> Result<Self, Error> {
         let made = thread::spawn(|| {
             // SAFETY: only this thread, which ends at once, gets another network; its descriptors
@@ -109,7 +109,7 @@ impl Namespace {
 
 fn refused(error: Errno) -> Error {
     match error {
-        Errno::PERM | Errno::ACCESS => Error::Permission { what: "make network namespaces" },
+        Errno::PERM | Errno::ACCESS => Error::NotRoot { what: "make network namespaces" },
         _ => Error::System { what: "a network of two hosts could not be made", error },
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         };
         let (one, other) = (host(1), host(2));
         let lab = match Lab::new([&one, &other], 3) {
-            Err(error @ (Error::Permission { .. } | Error::System { .. })) => {
+            Err(error @ (Error::NotRoot { .. } | Error::System { .. })) => {
                 eprintln!("not checked: {error}");
                 return;
             }

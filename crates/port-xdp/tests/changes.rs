@@ -34,7 +34,7 @@ impl Bench {
             length: 24,
         };
         let lab = match Lab::new([&host(1), &host(2)], 1) {
-            Err(error @ (Error::Permission { .. } | Error::System { .. })) => {
+            Err(error @ (Error::NotRoot { .. } | Error::System { .. })) => {
                 eprintln!("not checked: {error}");
                 return None;
             }

@@ -97,7 +97,7 @@ fn wire(queues: u32, mtu: u16) -> Option<[End; 2]> {
         Host { mac, addresses: vec![address], length: 24 }
     };
     let lab = match Lab::new([&host(1), &host(2)], queues) {
-        Err(error @ (Error::Permission { .. } | Error::System { .. })) => {
+        Err(error @ (Error::NotRoot { .. } | Error::System { .. })) => {
             eprintln!("not checked: {error}");
             return None;
         }
