@@ -231,7 +231,8 @@ impl Connection {
         };
         let ecn = wire::protocol::Ecn::NotCapable;
         self.challenged = true;
-        self.emit(net, &Outgoing { header, length: 0, retransmission: false, ecn });
+        let segment = Outgoing { header, length: 0, cut: None, retransmission: false, ecn };
+        self.emit(net, &segment);
         self.challenged = false;
     }
 

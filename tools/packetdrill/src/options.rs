@@ -114,6 +114,7 @@ impl Options {
                 restart_after_idle: settings.restart_after_idle,
                 nagle: !self.no_delay,
                 bare_window_probes: linux,
+                uncut: 0,
             },
             retransmission: Retransmission {
                 rto_min: Duration::from_millis(if linux { 200 } else { 30 }),
