@@ -320,7 +320,7 @@ impl<P: Port<Error: fmt::Display>> Client<P> {
             now = over;
             if let Some(slices) = self.crowd.latencies.as_mut().and_then(|all| all.slices.as_mut())
             {
-                slices.tick(now);
+                slices.tick(now, Instant::from_nanos(self.crowd.due));
             }
         }
         while self.crowd.under_way > 0 {
